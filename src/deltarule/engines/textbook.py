@@ -1,0 +1,249 @@
+"""The textbook engine: backpropagation as the equations say it, in any array library.
+
+    forward     a⁽⁰⁾ = x;  z⁽ˡ⁾, a⁽ˡ⁾ = layer l of a⁽ˡ⁻¹⁾
+    output      C = Σᵢ wᵢ C⁽ⁱ⁾ / Σᵢ wᵢ + (λ/2) Σ W²,  δ⁽ᴸ⁾ = wᵢ ∂C⁽ⁱ⁾/∂z⁽ᴸ⁾, one row a sample, not averaged
+    backward    for l = L … 1:  ∂C/∂a⁽ˡ⁻¹⁾, ∂C/∂p⁽ˡ⁾ from δ⁽ˡ⁾;  δ⁽ˡ⁻¹⁾ = f′(z⁽ˡ⁻¹⁾) ⊙ ∂C/∂a⁽ˡ⁻¹⁾
+
+Every function is pure in θ and returns θ's array type. It follows the array API standard, so that the same lines run on
+NumPy, PyTorch, CuPy and under `jax.jit`, in float32, float64 and, for the complex step, complex128. It is the oracle
+against which every other engine is held: complete, and slower.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deltarule.architecture import Architecture
+from deltarule.arrays import Array, namespace, real_part
+from deltarule.layers import Context, Dropout, Gradients, flat_size
+from deltarule.optimizers import Optimizer, State
+from deltarule.randomness import dropout_mask
+
+__all__ = [
+    "Evaluation", "Masks", "Outcome", "Pass", "Settings", "Slice", "backpropagate", "cost_and_gradient",
+    "dropout_masks", "evaluate", "forward", "train",
+]  # fmt: skip
+
+Masks = Mapping[int, Array]
+"""For each dropout stage (counted from 1) its mask over the batch, already scaled by 1/(1 − rate)."""
+
+
+class Pass(NamedTuple):
+    """One pass forward and back: everything backpropagation computes, per layer."""
+
+    cost: Array  # C, with decay
+    caches: list[Any]  # z⁽ˡ⁾, a⁽ˡ⁾ of layer l at index l − 1
+    deltas: list[Array]  # δ⁽ˡ⁾, (m, …), per sample, not averaged
+    gradients: list[Gradients]  # ∂C/∂p⁽ˡ⁾, averaged, with decay
+    input_gradient: Array  # ∂C/∂x, (m, …), averaged as C is
+
+
+class Evaluation(NamedTuple):
+    """A pass forward, its cost, and what the way back starts from."""
+
+    cost: Array  # C, with decay
+    caches: list[Any]
+    t: Array  # targets as rows like ŷ
+    w: Array  # wᵢ
+    total: Array  # Σ wᵢ
+
+
+def forward(net: Architecture, theta: Array, X: Array, masks: Masks | None = None) -> list[Any]:
+    """The caches of all layers; the network's output ŷ is `forward(…)[-1].a`."""
+    a, caches = _like(theta, X), []
+    for stage, (layer, p) in enumerate(zip(net.layers, net.split(theta)), 1):
+        mask = None if masks is None else masks.get(stage)
+        if mask is not None:
+            mask = namespace(a).reshape(_like(theta, mask), a.shape)
+        caches.append(layer.forward(p, a, Context(mask)))
+        a = caches[-1].a
+    return caches
+
+
+def evaluate(
+    net: Architecture,
+    theta: Array,
+    X: Array,
+    t: Array,
+    *,
+    weight_decay: float = 0.0,
+    sample_weight: Array | None = None,
+    masks: Masks | None = None,
+) -> Evaluation:
+    """The pass forward and the cost of a batch X `(m, …)` with targets t: integers `(m,)` or rows `(m, K)`."""
+    xp = namespace(theta)
+    caches = forward(net, theta, X, masks)
+    z, y = caches[-1].z, caches[-1].a
+    t = _target_rows(theta, t, y)
+    costs = net.output.value(z, y, t)  # C⁽ⁱ⁾
+    w = (
+        xp.ones_like(real_part(costs))
+        if sample_weight is None
+        else xp.reshape(_like(theta, sample_weight), costs.shape)
+    )
+    total = xp.sum(w)
+    total = xp.where(total == 0, xp.ones_like(total), total)  # a batch without weight has no gradient
+    cost = xp.sum(w * costs) / total
+    if weight_decay:
+        for layer, p in zip(net.layers, net.split(theta)):
+            for name in layer.decays & set(p):
+                cost = cost + 0.5 * weight_decay * xp.sum(p[name] * p[name])
+    return Evaluation(cost, caches, t, w, total)
+
+
+def backpropagate(
+    net: Architecture,
+    theta: Array,
+    X: Array,
+    t: Array,
+    *,
+    weight_decay: float = 0.0,
+    sample_weight: Array | None = None,
+    masks: Masks | None = None,
+) -> Pass:
+    """One pass forward and back over a batch."""
+    xp = namespace(theta)
+    cost, caches, t, w, total = evaluate(
+        net, theta, X, t, weight_decay=weight_decay, sample_weight=sample_weight, masks=masks
+    )
+    p, z, y = net.split(theta), caches[-1].z, caches[-1].a
+    if net.output.canonical:
+        delta = net.output.delta(z, y, t)  # δ⁽ᴸ⁾ = ŷ − t
+    else:
+        delta = net.layers[-1].delta(p[-1], net.output.cost.derivative(y, t), caches[-1])
+    delta = xp.expand_dims(w, axis=-1) * delta
+
+    deltas, gradients = [delta], list[Gradients]()
+    for k in reversed(range(len(net.layers))):  # layers[k] is layer k + 1 of the documents
+        da, g = net.layers[k].backward(p[k], delta, caches[k])
+        decay = {name: weight_decay * p[k][name] for name in net.layers[k].decays & set(g)} if weight_decay else {}
+        gradients.insert(0, {name: g[name] / total + decay.get(name, 0) for name in g})
+        if k > 0:
+            delta = net.layers[k - 1].delta(p[k - 1], da, caches[k - 1])
+            deltas.insert(0, delta)
+    return Pass(cost, caches, deltas, gradients, da / total)
+
+
+def cost_and_gradient(
+    net: Architecture,
+    theta: Array,
+    X: Array,
+    t: Array,
+    *,
+    weight_decay: float = 0.0,
+    sample_weight: Array | None = None,
+    masks: Masks | None = None,
+) -> tuple[Array, Array]:
+    """C and ∂C/∂θ, the latter flat like θ; entries of frozen layers are 0."""
+    done = backpropagate(net, theta, X, t, weight_decay=weight_decay, sample_weight=sample_weight, masks=masks)
+    zeros_like = namespace(theta).zeros_like
+    parts = [
+        part if layer.trainable else {name: zeros_like(g) for name, g in part.items()}
+        for layer, part in zip(net.layers, done.gradients)
+    ]
+    return done.cost, net.join(parts, theta)
+
+
+def dropout_masks(net: Architecture, seed: int, step: int, rows: NDArray[Any], dtype: Any) -> dict[int, NDArray[Any]]:
+    """The masks of update `step` (counted from 1) for the data set's `rows`, scaled so that the mean stays."""
+    masks = {}
+    for stage, (layer, shape) in enumerate(zip(net.layers, net.shapes), 1):
+        if isinstance(layer, Dropout):
+            stays = dropout_mask(seed, step, stage, rows, flat_size(shape), layer.rate)
+            masks[stage] = stays.astype(dtype) / np.dtype(dtype).type(1 - layer.rate)
+    return masks
+
+
+class Settings(NamedTuple):
+    """What stays the same over a whole training."""
+
+    seed: int
+    weight_decay: float = 0.0
+    clip_norm: float | None = None
+    clip_value: float | None = None
+
+
+class Slice(NamedTuple):
+    """A stretch of training: consecutive mini-batches, each with its own rate and optimiser constants."""
+
+    batches: Sequence[NDArray[np.int64]]  # rows of the data set
+    rates: Sequence[float]  # η of each update
+    optimizers: Sequence[Optimizer]  # with any schedule of theirs resolved
+    first_step: int  # the number of the first update, from 1
+
+
+class Outcome(NamedTuple):
+    """Where a slice ended; `diverged` is the step (from 1) whose cost, gradient or update was not finite."""
+
+    theta: NDArray[Any]
+    state: State
+    costs: list[float]  # of each mini-batch before its update
+    diverged: int | None = None
+
+
+def train(
+    net: Architecture,
+    theta: NDArray[Any],
+    state: State,
+    X: NDArray[Any],
+    t: NDArray[Any],
+    sample_weight: NDArray[Any] | None,
+    part: Slice,
+    settings: Settings,
+) -> Outcome:
+    """Run the updates of a slice: θ, state ← optimiser(θ, ∂C/∂θ of the next mini-batch, state)."""
+    costs: list[float] = []
+    for k, (rows, rate, optimizer) in enumerate(zip(part.batches, part.rates, part.optimizers)):
+        step = part.first_step + k
+        masks = dropout_masks(net, settings.seed, step, rows, theta.dtype)
+        w = None if sample_weight is None else sample_weight[rows]
+        with np.errstate(all="ignore"):  # what leaves the finite numbers is found below, and named
+            C, g = cost_and_gradient(
+                net, theta, X[rows], t[rows], weight_decay=settings.weight_decay, sample_weight=w, masks=masks
+            )
+            g = clip(g, settings.clip_norm, settings.clip_value)
+            updated, new_state = optimizer.update(theta, g, state, rate, step, net.decayed)
+            if not net.trainable.all():
+                updated = np.where(net.trainable, updated, theta)
+            if not (np.isfinite(C) and _all_finite(g) and _all_finite(updated)):
+                return Outcome(theta, state, costs, step)
+        costs.append(float(C))
+        theta, state = updated, new_state
+    return Outcome(theta, state, costs)
+
+
+def clip(g: Array, norm: float | None, value: float | None) -> Array:
+    """g with every entry within ±value, then, if ‖g‖ exceeds norm, scaled to that norm."""
+    xp = namespace(g)
+    if value is not None:
+        g = xp.clip(g, -value, value)
+    if norm is not None:
+        largest = xp.max(xp.abs(g))
+        largest = xp.where(largest > 0, largest, xp.ones_like(largest))
+        length = largest * xp.sqrt(xp.sum((g / largest) * (g / largest)))  # no square overflows
+        g = xp.where(length > norm, g * (norm / length), g)
+    return g
+
+
+def _all_finite(x: NDArray[Any]) -> bool:
+    return bool(np.isfinite(x @ x) or np.isfinite(x).all())  # x·x is one fast pass; it may overflow where x does not
+
+
+def _like(theta: Array, x: Array) -> Array:
+    """x in θ's array library and real precision; what is complex stays complex (a complex step in x)."""
+    xp = namespace(theta)
+    x = xp.asarray(x)
+    return x if xp.isdtype(x.dtype, "complex floating") else xp.astype(x, real_part(theta).dtype)
+
+
+def _target_rows(theta: Array, t: Array, y: Array) -> Array:
+    """t as rows like ŷ: integers (m,) become one-hot where there are several outputs."""
+    xp = namespace(theta)
+    if t.ndim < y.ndim and y.shape[-1] > 1:
+        labels = xp.asarray(t)
+        t = xp.expand_dims(labels, axis=-1) == xp.arange(y.shape[-1], dtype=labels.dtype)
+    return xp.reshape(_like(theta, t), y.shape)

@@ -1,0 +1,115 @@
+"""What every layer is: configuration only, and the verbs forward, delta, backward.
+
+    cache      = layer.forward(p, a_prev, ctx)       z, a
+    δ          = layer.delta(p, ∂C/∂a, cache)        f′(z) ⊙ ∂C/∂a
+    da_prev, g = layer.backward(p, δ, cache)         ∂C/∂a_prev, ∂C/∂p summed over the samples
+
+p holds the layer's parameters by name. Nothing is stored on a layer: what backward needs travels in the cache.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from deltarule.activations import Activation, Identity
+from deltarule.arrays import Array, Shape
+from deltarule.errors import HyperparameterError
+from deltarule.names import Named
+
+__all__ = ["Cache", "Context", "Equation", "Gradients", "Layer", "Parameters", "flat_size", "shape_text"]
+
+MOST_UNITS = 10**9  # of a layer, and of each side of an input
+
+Parameters = dict[str, Array]
+Gradients = dict[str, Array]
+
+
+class Context(NamedTuple):
+    """What a forward pass is told beside its input."""
+
+    mask: Array | None = None  # dropout: 1/(1 − rate) where a unit stays, 0 where it drops; None outside training
+
+
+class Cache(NamedTuple):
+    """What a forward pass leaves for the way back."""
+
+    a_prev: Array
+    z: Array
+    a: Array
+
+
+class Equation(NamedTuple):
+    """One formula of a layer: what it gives, in LaTeX, and the shapes that meet in it."""
+
+    name: str
+    latex: str
+    shapes: str
+
+
+@dataclass(frozen=True)
+class Layer(Named):
+    """A layer: shapes, parameters, and the three verbs."""
+
+    decays: ClassVar[frozenset[str]] = frozenset()  # the parameters that weight decay reaches
+    trainable: bool = field(default=True, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.trainable, bool):
+            raise HyperparameterError(f"layer '{self.name}': trainable is True or False, not {self.trainable!r}")
+
+    @property
+    def f(self) -> Activation:
+        """The activation between z and a; identity for layers that have none."""
+        return Identity()
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """The shape of one sample's output."""
+        raise NotImplementedError
+
+    def parameter_shapes(self, input_shape: Shape) -> dict[str, tuple[int, ...]]:
+        """Parameters by name in the order in which θ holds them; none unless said."""
+        return {}
+
+    def initial(self, input_shape: Shape, random: np.random.Generator) -> dict[str, Any]:
+        """Initial values for every parameter, float64."""
+        return {}
+
+    def resolved(self, default: Activation) -> Layer:
+        """This layer with whatever it left open filled in; `default` is the activation of its place."""
+        return self
+
+    def forward(self, p: Parameters, a_prev: Array, ctx: Context) -> Any:
+        """a_prev → cache with z and a."""
+        raise NotImplementedError
+
+    def delta(self, p: Parameters, da: Array, cache: Any) -> Array:
+        """δ = ∂C/∂z from ∂C/∂a; layers without an activation have z = a and δ = ∂C/∂a."""
+        return da
+
+    def backward(self, p: Parameters, delta: Array, cache: Any) -> tuple[Array, Gradients]:
+        """(∂C/∂a_prev per sample, ∂C/∂p summed over the samples) from δ."""
+        raise NotImplementedError
+
+    def equations(self) -> list[Equation]:
+        """The layer's formulas, forward then backward."""
+        raise NotImplementedError
+
+
+def shape_text(shape: Shape) -> str:
+    """The shape as the grammar writes it: 784, 1x28x28, seq(65).
+
+    >>> shape_text((1, 28, 28)), shape_text((None, 65))
+    ('1x28x28', 'seq(65)')
+    """
+    if shape and shape[0] is None:
+        return f"seq({shape[1]})"
+    return "x".join(map(str, shape))
+
+
+def flat_size(shape: Shape) -> int:
+    """How many numbers one sample (or one time step of a sequence) has: what a dense layer is connected to."""
+    return math.prod(n for n in shape if n is not None)

@@ -1,0 +1,109 @@
+"""The dense layer: z = W a_prev + b, a = f(z).
+
+    forward    Z = A_prev Wᵀ + b            (m, n_out)      a batch is rows, so W appears transposed
+    backward   ∂C/∂W = δᵀ A_prev            (n_out, n_in)   the sum over samples of δ a_prevᵀ
+               ∂C/∂b = Σ δ                  (n_out,)
+               ∂C/∂A_prev = δ W             (m, n_in)       Wᵀ δ of every sample
+    delta      δ = f′(Z) ⊙ ∂C/∂A            (m, n_out)
+
+Images are flattened on the way in, channel by channel and row by row; over sequences it applies at every time step.
+Source: Rumelhart, Hinton, Williams, Nature 323 (1986) 533-536.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
+
+import numpy as np
+
+from deltarule.activations import ELU, GELU, Activation, LeakyReLU, ReLU, Softplus, Swish, activation
+from deltarule.arrays import Array, Shape, namespace
+from deltarule.errors import HyperparameterError
+from deltarule.initializers import GlorotUniform, HeUniform, Initializer, Zeros, initializer
+from deltarule.layers.base import MOST_UNITS, Cache, Context, Equation, Gradients, Layer, Parameters, flat_size
+
+__all__ = ["Dense"]
+
+RELU_FAMILY = (ReLU, LeakyReLU, ELU, Softplus, Swish, GELU)
+
+
+@dataclass(frozen=True)
+class Dense(Layer):
+    """A layer of `units` units, each connected to every input.
+
+    `activation` None takes the default of its place in the network; `initializer` None means He for the relu family
+    and Glorot otherwise (both uniform). `trainable=False` freezes it.
+
+    >>> Dense(100, "relu").parameter_shapes((784,))
+    {'W': (100, 784), 'b': (100,)}
+    """
+
+    name = "dense"
+    decays = frozenset({"W"})
+    units: int
+    activation: Activation | str | None = None
+    initializer: Initializer | str | None = None
+    bias_initializer: Initializer | str = field(default_factory=Zeros)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        whole = isinstance(self.units, int | np.integer) and not isinstance(self.units, bool)
+        if not whole or not 1 <= self.units <= MOST_UNITS:
+            raise HyperparameterError(f"a dense layer has a whole number of units, 1 to {MOST_UNITS}, not {self.units!r}")
+        object.__setattr__(self, "units", int(self.units))
+        if self.activation is not None:
+            object.__setattr__(self, "activation", activation(self.activation))
+        if self.initializer is not None:
+            object.__setattr__(self, "initializer", initializer(self.initializer))
+        object.__setattr__(self, "bias_initializer", initializer(self.bias_initializer))
+
+    @property
+    def f(self) -> Activation:
+        return cast(Activation, self.activation)
+
+    def resolved(self, default: Activation) -> Layer:
+        return replace(self, activation=default) if self.activation is None else self
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        return (None, self.units) if input_shape[0] is None else (self.units,)
+
+    def parameter_shapes(self, input_shape: Shape) -> dict[str, tuple[int, ...]]:
+        return {"W": (self.units, flat_size(input_shape)), "b": (self.units,)}
+
+    def initial(self, input_shape: Shape, random: np.random.Generator) -> dict[str, Any]:
+        rule = self.initializer or (HeUniform() if isinstance(self.activation, RELU_FAMILY) else GlorotUniform())
+        rules = {"W": initializer(rule), "b": initializer(self.bias_initializer)}
+        shapes = self.parameter_shapes(input_shape)
+        return {name: rules[name].draw(random, shape, shapes["W"][1], self.units) for name, shape in shapes.items()}
+
+    def forward(self, p: Parameters, a_prev: Array, ctx: Context) -> Cache:
+        z = _features(a_prev) @ p["W"].T + p["b"]
+        return Cache(a_prev, z, self.f.f(z))
+
+    def delta(self, p: Parameters, da: Array, cache: Cache) -> Array:
+        return self.f.delta(da, cache.z, cache.a)
+
+    def backward(self, p: Parameters, delta: Array, cache: Cache) -> tuple[Array, Gradients]:
+        xp = namespace(delta)
+        da_prev = xp.reshape(delta @ p["W"], cache.a_prev.shape)
+        rows = xp.reshape(delta, (-1, self.units))  # a time step is a sample
+        a_prev = xp.reshape(cache.a_prev, (rows.shape[0], -1))
+        return da_prev, {"W": rows.T @ a_prev, "b": xp.sum(rows, axis=0)}
+
+    def equations(self) -> list[Equation]:
+        f = self.f
+        return [
+            Equation("net value", r"z = W a_{\mathrm{prev}} + b", "(n_out) = (n_out, n_in) (n_in) + (n_out)"),
+            Equation("activation", rf"a = f(z) = {f.equation}", "(n_out)"),
+            Equation("delta", r"\delta = f'(z) \odot \frac{\partial C}{\partial a}", "(n_out)"),
+            Equation("activation's derivative", rf"f'(z) = {f.derivative_equation}", "(n_out)"),
+            Equation("weights", r"\frac{\partial C}{\partial W} = \delta \, a_{\mathrm{prev}}^T", "(n_out, n_in)"),
+            Equation("biases", r"\frac{\partial C}{\partial b} = \delta", "(n_out)"),
+            Equation("input", r"\frac{\partial C}{\partial a_{\mathrm{prev}}} = W^T \delta", "(n_in)"),
+        ]
+
+
+def _features(a: Array) -> Array:
+    """(m, …) → (m, n): an image becomes a row; sequences (m, T, n) keep their time axis."""
+    return namespace(a).reshape(a, (a.shape[0], -1)) if a.ndim == 4 else a

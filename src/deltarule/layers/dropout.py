@@ -1,0 +1,63 @@
+"""Dropout: in training each unit is dropped with probability `rate`, the others are scaled up to keep the mean.
+
+    forward    a = m ⊙ a_prev,   m = [u ≥ rate] / (1 − rate)       a = a_prev outside training
+    backward   ∂C/∂a_prev = m ⊙ δ
+
+u is a keyed random number of (seed, step, layer, row of the data set, unit): see randomness.py.
+Source: Srivastava et al., JMLR 15 (2014) 1929-1958, in the inverted form.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from deltarule.arrays import Array, Shape
+from deltarule.errors import HyperparameterError
+from deltarule.layers.base import Context, Equation, Gradients, Layer, Parameters
+from deltarule.names import finite
+
+__all__ = ["Dropout"]
+
+
+class DropoutCache(NamedTuple):
+    """z = a, and the mask that made it (None outside training)."""
+
+    a_prev: Array
+    z: Array
+    a: Array
+    mask: Array | None
+
+
+@dataclass(frozen=True)
+class Dropout(Layer):
+    """Drops each of its inputs with probability `rate` in training, and nothing at other times.
+
+    >>> Dropout(0.5).output_shape((100,))
+    (100,)
+    """
+
+    name = "dropout"
+    rate: float
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= finite(self, "rate") < 1:
+            raise HyperparameterError(f"dropout: the rate lies in [0, 1), not {self.rate!r}")
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        return input_shape
+
+    def forward(self, p: Parameters, a_prev: Array, ctx: Context) -> DropoutCache:
+        a = a_prev if ctx.mask is None else ctx.mask * a_prev
+        return DropoutCache(a_prev, a, a, ctx.mask)
+
+    def backward(self, p: Parameters, delta: Array, cache: DropoutCache) -> tuple[Array, Gradients]:
+        return (delta if cache.mask is None else cache.mask * delta), {}
+
+    def equations(self) -> list[Equation]:
+        return [
+            Equation("mask", r"m = [u \ge r] / (1 - r), \quad u \sim U(0, 1)", "(n)"),
+            Equation("activation", r"a = m \odot a_{\mathrm{prev}}", "(n)"),
+            Equation("input", r"\frac{\partial C}{\partial a_{\mathrm{prev}}} = m \odot \delta", "(n)"),
+        ]

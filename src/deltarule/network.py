@@ -1,0 +1,429 @@
+"""A network: an architecture, its θ, and the verbs a user calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from deltarule import engines, files, inputs, scores
+from deltarule.activations import Activation, Sigmoid, Softmax
+from deltarule.architecture import Architecture
+from deltarule.arrays import Shape
+from deltarule.costs import Cost
+from deltarule.data.checks import check_finite
+from deltarule.data.preprocessing import Preprocessing
+from deltarule.data.table import Table
+from deltarule.errors import FileFormatError, HyperparameterError, ShapeError
+from deltarule.layers import Dense, Layer, shape_text
+from deltarule.randomness import draw_seed, generator
+
+__all__ = ["Network", "Samples", "load"]
+
+Samples: TypeAlias = ArrayLike | Table | Mapping[str, Any]
+"""What may stand for X: an array, and for a network with preprocessing a table of columns (a DataFrame too)."""
+
+ROWS_AT_ONCE = 1024  # of a forward pass without gradient: bounds its memory, whatever the number of rows
+
+
+class Network(Architecture):
+    """A feed-forward network with its parameters θ.
+
+    z⁽ˡ⁾ = W⁽ˡ⁾ a⁽ˡ⁻¹⁾ + b⁽ˡ⁾, a⁽ˡ⁾ = f(z⁽ˡ⁾) for dense layers; other layers say theirs.
+
+    Args:
+        spec: the grammar's text ("784/100/10"), or layers in order; a network among them stands for its layers and
+            brings its weights (a model built before, as pre-processing).
+        activation: of hidden layers that name none; relu unless said.
+        output: of the last layer if it names none; softmax, or sigmoid for one unit.
+        cost: the canonical cost of the output unless said.
+        input_shape: the shape of one sample, for a network built from layers.
+        dtype: "float32" or "float64".
+        seed: of the initial weights; None draws one, and `seed` keeps it.
+        multilabel: whether several sigmoid outputs are separate yes/no answers instead of classes.
+
+    >>> net = Network("784/100/10", activation="sigmoid")
+    >>> net.size
+    79510
+    >>> net.parameters()["1.W"].shape
+    (100, 784)
+    """
+
+    def __init__(
+        self,
+        spec: str | Sequence[Layer | Network],
+        *,
+        activation: Activation | str | None = None,
+        output: Activation | str | None = None,
+        cost: Cost | str | None = None,
+        input_shape: Shape | int | None = None,
+        dtype: DTypeLike = "float32",
+        seed: int | None = 0,
+        multilabel: bool = False,
+        preprocessing: Preprocessing | None = None,
+    ) -> None:
+        built_before: dict[int, Network] = {}  # the stages before it → a network among the layers
+        if not isinstance(spec, str):
+            spec, built_before, input_shape = _flatten(spec, input_shape)
+        super().__init__(spec, activation=activation, output=output, cost=cost, input_shape=input_shape)
+        self.dtype = _dtype(dtype)
+        if multilabel and not (isinstance(self.output.activation, Sigmoid) and self.n_outputs > 1):
+            raise HyperparameterError("multilabel=True needs two or more sigmoid outputs")
+        self.multilabel = multilabel
+        self.preprocessing = preprocessing
+        self.seed = draw_seed(seed)
+        self._theta = np.zeros(self.size, self.dtype)
+        self._initialize()
+        for stage, before in built_before.items():
+            for slot, old in zip((s for s in self.slots if s.stage > stage), before.slots):
+                if slot.shape != old.shape:
+                    raise ShapeError(f"stage {slot.stage} takes {slot.shape}, the network built before has {old.shape}")
+                self._theta[slot.start : slot.stop] = before.theta[old.start : old.stop]
+
+    def _initialize(self) -> None:
+        for stage, (layer, shape, p) in enumerate(zip(self.layers, self.shapes, self.split(self._theta)), 1):
+            for name, values in layer.initial(shape, generator(self.seed, "init", stage)).items():
+                p[name][...] = values
+
+    # θ
+
+    @property
+    def theta(self) -> NDArray[Any]:
+        """All parameters in one flat vector; writing into it sets the weights."""
+        return self._theta
+
+    @theta.setter
+    def theta(self, values: ArrayLike) -> None:
+        self.roll(values)
+
+    def parameters(self) -> dict[str, NDArray[Any]]:
+        """Every parameter as a view of θ: {"1.W": …, "1.b": …}; keys count every stage from 1."""
+        return {s.key: self._theta[s.start : s.stop].reshape(s.shape) for s in self.slots}
+
+    def unroll(self, form: str = "theta") -> NDArray[Any]:
+        """A copy of θ as one vector; `form="octave"` gives [Theta1(:); Theta2(:); …].
+
+        Theta of a dense layer is [b W], the bias column first, and (:) reads it column by column.
+        """
+        if form == "theta":
+            return self._theta.copy()
+        dense = [np.column_stack([p["b"], p["W"]]) for p in self._octave_layers(form)]
+        return np.concatenate([theta.ravel(order="F") for theta in dense])
+
+    def roll(self, vector: ArrayLike, form: str = "theta") -> Network:
+        """Set θ from one vector, the inverse of `unroll`; returns the network.
+
+        >>> net = Network("2/1")
+        >>> net.roll([1.0, 2.0, 3.0], form="octave").parameters()["1.W"]
+        array([[2., 3.]], dtype=float32)
+        """
+        values = np.asarray(vector)
+        if values.shape != (self.size,) and values.shape != (self.size, 1):
+            raise ShapeError(f"θ has {self.size} entries, the vector has the shape {values.shape}")
+        check_finite(values, "the vector")
+        values = values.reshape(-1)
+        if form == "theta":
+            self._theta[...] = values
+            return self
+        at = 0
+        for p in self._octave_layers(form):
+            n_out, n_in = p["W"].shape
+            theta = values[at : at + n_out * (n_in + 1)].reshape(n_in + 1, n_out).T  # column-major
+            p["b"][...], p["W"][...] = theta[:, 0], theta[:, 1:]
+            at += theta.size
+        return self
+
+    def _octave_layers(self, form: str) -> list[dict[str, NDArray[Any]]]:
+        if form != "octave":
+            raise HyperparameterError(f"form is 'theta' or 'octave', not {form!r}")
+        if not all(isinstance(layer, Dense) or not p for layer, p in zip(self.layers, self.split(self._theta))):
+            raise HyperparameterError("Octave's form [Theta1(:); Theta2(:)] is for dense layers")
+        return [p for p in self.split(self._theta) if p]
+
+    # Parts and copies
+
+    def __getitem__(self, stages: slice) -> Network:
+        """`net[:k]`, a network of the first k stages that shares their weights."""
+        if not isinstance(stages, slice) or stages.start not in (None, 0) or stages.step not in (None, 1):
+            raise IndexError("a part of a network starts at its input: net[:k]")
+        layers = self.layers[stages]
+        if not layers:
+            raise IndexError(f"net[:k] takes 1 ≤ k ≤ {len(self.layers)}")
+        if len(layers) == len(self.layers):
+            return self._with(layers, self.output.cost, self._theta)
+        return self._with(layers, None, self._theta)
+
+    def frozen(self) -> Network:
+        """The same network with every layer frozen; it shares the weights."""
+        return self._with([replace(layer, trainable=False) for layer in self.layers], self.output.cost, self._theta)
+
+    def copy(self) -> Network:
+        """A network with weights of its own."""
+        return self._with(self.layers, self.output.cost, self._theta.copy())
+
+    def _with(self, layers: Sequence[Layer], cost: Cost | None, theta: NDArray[Any]) -> Network:
+        """A network of these layers that stands on θ (its beginning, where the layers are fewer)."""
+        made = Network.__new__(Network)
+        Architecture.__init__(made, layers, input_shape=self.input_shape, cost=cost)
+        made.dtype, made.seed, made.preprocessing = self.dtype, self.seed, self.preprocessing
+        made.multilabel = self.multilabel and len(layers) == len(self.layers)
+        made._theta = theta[: made.size]
+        return made
+
+    # Data in
+
+    def _rows(self, X: Samples, dtype: DTypeLike | None = None) -> tuple[NDArray[Any], bool]:
+        """(X as a batch in the network's form, whether it was one sample)."""
+        raw = X if self.preprocessing is None else self.preprocessing.inputs(X)
+        rows = inputs.sample_rows(self, raw, self.dtype if dtype is None else dtype)
+        return rows, inputs.is_one_sample(self, np.asarray(raw))
+
+    def prepare(
+        self,
+        X: Samples,
+        t: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        class_weight: Any = None,
+        dtype: DTypeLike | None = None,
+    ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]:
+        """(X, t, weights) checked and in the form that engines take; `preprocessing` is applied where there is one."""
+        dtype = self.dtype if dtype is None else dtype
+        rows, _ = self._rows(X, dtype)
+        raw = t if self.preprocessing is None else self.preprocessing.targets(t)
+        targets = inputs.target_rows(self, raw, len(rows), dtype)
+        weights = inputs.sample_weights(sample_weight, len(rows), dtype)
+        by_class = inputs.class_weights(self, targets, class_weight, dtype)
+        if weights is not None and by_class is not None:
+            weights = inputs.sample_weights(weights * by_class, len(rows), dtype)
+        return rows, targets, by_class if weights is None else weights
+
+    # Forward
+
+    def forward(self, X: Samples) -> NDArray[Any]:
+        """ŷ = a⁽ᴸ⁾ for a batch `(m, …)` → `(m, K)`, or for one sample → `(K,)`; dropout is off."""
+        rows, one = self._rows(X)
+        y = np.concatenate([y for _, y in self._outputs(rows)])
+        return y[0] if one else y
+
+    def _outputs(self, rows: NDArray[Any]) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+        """(z⁽ᴸ⁾, ŷ) for a stretch of rows at a time."""
+        with np.errstate(over="ignore"):  # an exp output may reach inf; it is returned as it is
+            for at in range(0, len(rows), ROWS_AT_ONCE):
+                last = engines.textbook.forward(self, self._theta, rows[at : at + ROWS_AT_ONCE])[-1]
+                yield last.z, last.a
+
+    @property
+    def is_classifier(self) -> bool:
+        """Whether `predict` answers with classes: softmax and sigmoid outputs do."""
+        return isinstance(self.output.activation, Softmax | Sigmoid)
+
+    def predict(self, X: Samples) -> NDArray[Any]:
+        """Classes `(m,)` of a classifier (argmax; ŷ ≥ ½ for one output), else the outputs `(m,)` or `(m, K)`.
+
+        With `multilabel=True` one yes/no for each output, `(m, K)`.
+        """
+        y = self.forward(X)
+        return self._decide(y)
+
+    def _decide(self, y: NDArray[Any]) -> NDArray[Any]:
+        if not self.is_classifier:
+            y = y[..., 0] if self.n_outputs == 1 else y
+            return y if self.preprocessing is None else self.preprocessing.predictions(y)
+        if self.multilabel:
+            return (y >= 0.5).astype(np.int64)
+        labels = (y[..., 0] >= 0.5).astype(np.int64) if self.n_outputs == 1 else y.argmax(axis=-1)
+        return labels if self.preprocessing is None else self.preprocessing.labels(labels)
+
+    def predict_proba(self, X: Samples) -> NDArray[Any]:
+        """Class probabilities `(m, K)`; for one sigmoid output `(m, 2)`, of class 0 and class 1."""
+        if not self.is_classifier:
+            raise HyperparameterError(
+                f"output '{self.output.activation}' gives no probabilities; use predict or forward"
+            )
+        y = self.forward(X)
+        return np.concatenate([1 - y, y], axis=-1) if self.n_outputs == 1 else y
+
+    def evaluate(self, X: Samples, t: ArrayLike, sample_weight: ArrayLike | None = None) -> dict[str, float]:
+        """The mean cost (without decay) and the accuracy, or for regression rmse and R²."""
+        return self.evaluate_rows(*self.prepare(X, t, sample_weight))
+
+    def evaluate_rows(self, rows: NDArray[Any], targets: NDArray[Any], w: NDArray[Any] | None) -> dict[str, float]:
+        """`evaluate` for what `prepare` returned."""
+        z, y = (np.concatenate(part) for part in zip(*self._outputs(rows)))
+        as_rows = targets if targets.ndim == y.ndim else np.eye(self.n_outputs, dtype=self.dtype)[targets]
+        costs = self.output.value(z, y, as_rows).astype(np.float64)
+        result = {"cost": float(np.average(costs, weights=w))}
+        if self.is_classifier and np.isin(as_rows, (0, 1)).all():
+            result["accuracy"] = scores.accuracy(y, as_rows, w, every_output=self.multilabel or self.n_outputs == 1)
+        elif not self.is_classifier:
+            units = (lambda v: v) if self.preprocessing is None else self.preprocessing.predictions
+            result |= scores.regression(units(y), units(as_rows), w)
+        return result
+
+    # Gradients
+
+    def cost_and_gradient(
+        self,
+        X: Samples,
+        t: ArrayLike,
+        *,
+        weight_decay: float = 0.0,
+        sample_weight: ArrayLike | None = None,
+        theta: ArrayLike | None = None,
+    ) -> tuple[float, NDArray[Any]]:
+        """C and ∂C/∂θ, flat like θ, with dropout off; C = Σ wᵢ C⁽ⁱ⁾ / Σ wᵢ + (λ/2) Σ W².
+
+        Args:
+            X, t: a batch and its targets.
+            weight_decay: λ.
+            sample_weight: w `(m,)`.
+            theta: another θ than the network's own.
+
+        >>> C, grad = Network("2/2", dtype="float64").cost_and_gradient([[0.0, 0.0]], [1])
+        >>> round(C, 6), grad[-2:]
+        (0.693147, array([ 0.5, -0.5]))
+        """
+        J = self.cost_function(X, t, weight_decay=weight_decay, sample_weight=sample_weight)
+        return J(self._theta if theta is None else np.asarray(theta))
+
+    def cost_function(
+        self,
+        X: Samples,
+        t: ArrayLike,
+        *,
+        weight_decay: float = 0.0,
+        sample_weight: ArrayLike | None = None,
+        class_weight: Any = None,
+    ) -> Callable[[NDArray[Any]], tuple[float, NDArray[Any]]]:
+        """J: θ → (C, ∂C/∂θ) over fixed data, for any minimiser: `scipy.optimize.minimize(J, net.theta, jac=True)`.
+
+        It computes in the network's dtype and returns float64.
+        """
+        rows, targets, w = self.prepare(X, t, sample_weight, class_weight)
+        _check_decay(weight_decay)
+
+        def J(theta: NDArray[Any]) -> tuple[float, NDArray[Any]]:
+            if theta.shape != (self.size,):
+                raise ShapeError(f"θ has {self.size} entries, the vector has the shape {theta.shape}")
+            with np.errstate(all="ignore"):
+                C, g = engines.textbook.cost_and_gradient(
+                    self,
+                    theta.astype(self.dtype, copy=False),
+                    rows,
+                    targets,
+                    weight_decay=weight_decay,
+                    sample_weight=w,
+                )
+            return float(C), g.astype(np.float64)
+
+        return J
+
+    # Text and files
+
+    def __repr__(self) -> str:
+        return f"Network('{self.spec}', cost='{self.output.cost}', dtype='{self.dtype}')"
+
+    def __str__(self) -> str:
+        """The grammar's text, and below it a table: layer, output shape, parameters, total."""
+        rows = [("", "layer", "output", "parameters"), ("0", "input", shape_text(self.input_shape), "")]
+        for stage, (layer, shape) in enumerate(zip(self.layers, self.shapes[1:]), 1):
+            count = sum(s.stop - s.start for s in self.slots if s.stage == stage)
+            note = "" if layer.trainable else " (frozen)"
+            rows.append((str(stage), str(layer), shape_text(shape), f"{count:,}{note}" if count else "–"))
+        rows.append(("", f"cost: {self.output.cost}", "total", f"{self.size:,}"))
+        widths = [max(len(row[k]) for row in rows) for k in range(4)]
+        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
+        return "\n".join([self.spec, *lines])
+
+    def save(self, path: str | Path) -> None:
+        """Write the network, with its preprocessing, as a safetensors file; see `load`."""
+        extra = {} if self.preprocessing is None else self.preprocessing.arrays()
+        content = {
+            "version": metadata.version("deltarule"),
+            "network": self.spec,
+            "cost": str(self.output.cost),
+            "dtype": str(self.dtype),
+            "multilabel": self.multilabel,
+            "seed": self.seed,
+            "preprocessing": None if self.preprocessing is None else self.preprocessing.to_json(),
+        }
+        files.write(path, self.parameters() | {f"preprocessing.{k}": a for k, a in extra.items()}, content)
+
+
+def load(path: str | Path) -> Network:
+    """The network in a model file. Only built-in layers are named there; reading executes nothing.
+
+    Raises:
+        FileFormatError: the file is absent, corrupt, foreign, or of a newer format.
+    """
+    arrays, found = files.read(path)
+    kinds: dict[str, tuple[type, ...]] = {
+        "format": (int,), "version": (str,), "network": (str,), "cost": (str,), "dtype": (str,), "multilabel": (bool,),
+        "seed": (int,), "preprocessing": (dict, type(None)),
+    }  # fmt: skip
+    meta = files.fields(f"{path}: metadata", found, kinds)
+    extra = {k.removeprefix("preprocessing."): a for k, a in arrays.items() if k.startswith("preprocessing.")}
+    own = {k: a for k, a in arrays.items() if not k.startswith("preprocessing.")}
+    try:
+        shape = Architecture(meta["network"], cost=meta["cost"])
+        _check_arrays(shape, own, _dtype(meta["dtype"]))
+        before = None if meta["preprocessing"] is None else Preprocessing.from_json(meta["preprocessing"], extra)
+        net = Network(
+            meta["network"], cost=meta["cost"], dtype=meta["dtype"], multilabel=meta["multilabel"], seed=meta["seed"],
+            preprocessing=before,
+        )  # fmt: skip
+    except (HyperparameterError, ShapeError, FileFormatError, ValueError) as error:
+        raise FileFormatError(f"{path}: {error}") from None
+    for key, view in net.parameters().items():
+        view[...] = own[key]
+    return net
+
+
+def _check_arrays(shape: Architecture, arrays: dict[str, NDArray[Any]], dtype: np.dtype[Any]) -> None:
+    wanted = {s.key: s.shape for s in shape.slots}
+    for key in [*wanted, *arrays]:
+        if key not in arrays or key not in wanted:
+            raise FileFormatError(f"array '{key}' is {'missing' if key in wanted else 'unknown'}")
+        if arrays[key].shape != wanted[key] or arrays[key].dtype != dtype:
+            raise FileFormatError(
+                f"array '{key}' should be {dtype} {wanted[key]}, it is {arrays[key].dtype} {arrays[key].shape}"
+            )
+        if not np.isfinite(arrays[key]).all():
+            raise FileFormatError(f"array '{key}' holds a number that is not finite")
+
+
+def _dtype(dtype: DTypeLike) -> np.dtype[Any]:
+    try:
+        found = np.dtype(dtype)
+    except TypeError:
+        found = np.dtype(object)
+    if found not in (np.float32, np.float64):
+        raise HyperparameterError(f"dtype is 'float32' or 'float64', not {dtype!r}")
+    return found
+
+
+def _check_decay(weight_decay: float) -> None:
+    if not 0 <= weight_decay < float("inf"):
+        raise HyperparameterError(f"weight_decay must not be negative, not {weight_decay}")
+
+
+def _flatten(
+    parts: Sequence[Layer | Network], input_shape: Shape | int | None
+) -> tuple[list[Layer], dict[int, Network], Shape | int | None]:
+    """Layers with every network among them spelled out: (layers, {stages before it: network}, input shape)."""
+    layers: list[Layer] = []
+    networks: dict[int, Network] = {}
+    for part in parts:
+        if isinstance(part, Network):
+            if not layers and input_shape is None:
+                input_shape = part.input_shape
+            networks[len(layers)] = part
+            layers += part.layers
+        else:
+            layers.append(part)
+    return layers, networks, input_shape
