@@ -1,0 +1,109 @@
+"""deltarule: neural networks trained by backpropagation, the generalised delta rule.
+
+>>> import deltarule as dr
+>>> net = dr.Network("64/100/10")
+>>> print(net)
+64/100/10
+   layer                output  parameters
+0  input                64
+1  dense(100,relu)      100     6,500
+2  dense(10,softmax)    10      1,010
+   cost: cross_entropy  total   7,510
+"""
+
+from importlib.metadata import version as _version
+
+from deltarule.errors import (
+    DataError,
+    DeltaruleError,
+    DivergenceError,
+    FileFormatError,
+    GrammarError,
+    HyperparameterError,
+    MissingExtraError,
+    ShapeError,
+    UnknownNameError,
+)
+from deltarule.gradcheck import GradientCheck, check_gradient
+from deltarule.layers import Dense, Dropout
+from deltarule.minimize import Minimum, hessian_vector_product, minimize
+from deltarule.network import Network, load
+from deltarule.optimizers import (
+    SGD,
+    AdaDelta,
+    AdaGrad,
+    Adam,
+    AdamW,
+    AMSGrad,
+    Momentum,
+    Nadam,
+    Nesterov,
+    RMSProp,
+    RProp,
+)
+from deltarule.schedules import (
+    Constant,
+    Cosine,
+    ExponentialDecay,
+    InverseTimeDecay,
+    OneCycle,
+    OneCycleMomentum,
+    Piecewise,
+    PolynomialDecay,
+    ReduceOnPlateau,
+    StepDecay,
+    WarmUp,
+)
+from deltarule.training import Callback, EarlyStopping, History, JSONLines, Run, batches, train
+
+__version__ = _version("deltarule")
+
+__all__ = [
+    "SGD",
+    "AMSGrad",
+    "AdaDelta",
+    "AdaGrad",
+    "Adam",
+    "AdamW",
+    "Callback",
+    "Constant",
+    "Cosine",
+    "DataError",
+    "DeltaruleError",
+    "Dense",
+    "DivergenceError",
+    "Dropout",
+    "EarlyStopping",
+    "ExponentialDecay",
+    "FileFormatError",
+    "GradientCheck",
+    "GrammarError",
+    "History",
+    "HyperparameterError",
+    "InverseTimeDecay",
+    "JSONLines",
+    "Minimum",
+    "MissingExtraError",
+    "Momentum",
+    "Nadam",
+    "Nesterov",
+    "Network",
+    "OneCycle",
+    "OneCycleMomentum",
+    "Piecewise",
+    "PolynomialDecay",
+    "RMSProp",
+    "RProp",
+    "ReduceOnPlateau",
+    "Run",
+    "ShapeError",
+    "StepDecay",
+    "UnknownNameError",
+    "WarmUp",
+    "batches",
+    "check_gradient",
+    "hessian_vector_product",
+    "load",
+    "minimize",
+    "train",
+]

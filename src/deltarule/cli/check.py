@@ -1,0 +1,72 @@
+"""`deltarule check`: the backward pass held against numerical derivatives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from deltarule.activations import Exp, Sigmoid, Softmax
+from deltarule.cli.run_folder import open_model
+from deltarule.gradcheck import check_gradient
+from deltarule.network import Network
+from deltarule.randomness import draw_seed, generator
+from deltarule.training.batches import whole
+
+__all__ = ["check"]
+
+
+def check(
+    network: Annotated[
+        str, typer.Argument(metavar="NETWORK", help="Such as 784/30/10, or a run folder or model file.")
+    ],
+    activation: Annotated[str, typer.Option(help="Of hidden layers that name none.")] = "relu",
+    output_activation: Annotated[
+        str | None, typer.Option(help="Of the last layer.", show_default="softmax; sigmoid for one unit")
+    ] = None,
+    cost: Annotated[str | None, typer.Option(help="The cost.", show_default="the output's canonical one")] = None,
+    weight_decay: Annotated[float, typer.Option(help="λ of (λ/2) Σ W² in the cost.")] = 0.0,
+    dropout: Annotated[bool, typer.Option("--dropout", help="With dropout on, at one fixed mask.")] = False,
+    method: Annotated[str, typer.Option(help="complex, central or both.")] = "both",
+    epsilon: Annotated[float, typer.Option(help="ε of the central differences.")] = 1e-4,
+    samples: Annotated[int, typer.Option(help="Random samples to check on.")] = 5,
+    seed: Annotated[int, typer.Option(help="Of weights, samples and sampled entries.")] = 0,
+) -> None:
+    """Check the backward pass by complex step and central differences. Exit code 1 if a gradient is wrong.
+
+    Examples:
+
+        deltarule check 784/30/10
+
+        deltarule check 20/50:tanh/dropout(0.5)/3 --dropout
+
+        deltarule check runs/digits-1
+    """
+    seed, m = draw_seed(seed), whole("--samples", samples)
+    if Path(network).exists():
+        net, _ = open_model(network)
+        net.preprocessing = None  # the samples below are what the first layer sees
+    else:
+        net = Network(network, activation=activation, output=output_activation, cost=cost, seed=seed, dtype="float64")
+    X, t = _samples(net, m, seed)
+    found = check_gradient(
+        net, X, t, weight_decay=weight_decay, dropout=dropout, method=method, epsilon=epsilon, seed=seed
+    )
+    typer.echo(f"{net.spec}, {net.output.cost}, {net.size:,} parameters, {m} samples")
+    for line in str(found).splitlines():
+        typer.secho(line, fg="red" if "WRONG" in line else None)
+    raise typer.Exit(0 if found.ok else 1)
+
+
+def _samples(net: Network, m: int, seed: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Standard normal inputs, and targets that the cost allows."""
+    random = generator(seed, "check", 1)
+    X = random.standard_normal((m, *(n or 3 for n in net.input_shape)))
+    k, f = net.n_outputs, net.output.activation
+    if isinstance(f, Softmax):
+        return X, random.integers(k, size=m)
+    if isinstance(f, Sigmoid):
+        return X, random.integers(2, size=(m, k))
+    return X, random.poisson(2.0, (m, k)) if isinstance(f, Exp) else random.standard_normal((m, k))

@@ -1,0 +1,45 @@
+"""`deltarule evaluate`: the score of a trained network on data."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from deltarule.cli.run_folder import open_model
+from deltarule.cli.show import print_scores
+from deltarule.cli.train import DataArgument, TargetOption, held_out_rows
+from deltarule.data import read
+
+__all__ = ["RunArgument", "evaluate"]
+
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run folder, or a model file.")]
+
+
+def evaluate(run: RunArgument, data: DataArgument, target: TargetOption = None) -> None:
+    """Score a trained network on data. On the data it was trained on, only the held-out rows count.
+
+    Examples:
+
+        deltarule evaluate runs/digits-1 digits
+
+        deltarule evaluate runs/houses-1 new-houses.csv --target price
+    """
+    net, folder = open_model(run)
+    described = {} if folder is None else folder.read()["data"]
+    dataset = read(data, target=described.get("source", {}).get("target") if target is None else target)
+    X, t, part = dataset.X, dataset.targets, "all rows"
+    if dataset.test is not None:
+        (X, test_targets), part = dataset.test, "its own test split"
+        t = np.asarray(test_targets)
+    elif described.get("fingerprint") == dataset.fingerprint():
+        split = described["held_out"]
+        _, held = held_out_rows(dataset, split["fraction"], split["seed"], described["task"])
+        X, t, part = X[held], t[held], "held out"
+        typer.echo(f"{dataset.name} is what this run was trained on: only the {len(held):,} rows held out are scored")
+    elif folder is None:
+        typer.echo(
+            "A model file does not say what it was trained on: some of these rows may have been seen in training"
+        )
+    print_scores({part: (len(X), net.evaluate(X, t))})

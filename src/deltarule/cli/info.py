@@ -1,0 +1,63 @@
+"""`deltarule info`: what a run or a model file holds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+
+from deltarule.cli.evaluate import RunArgument
+from deltarule.cli.run_folder import RunFolder, open_model
+from deltarule.cli.show import print_scores
+from deltarule.network import Network
+
+__all__ = ["info"]
+
+
+def info(run: RunArgument) -> None:
+    """Show the network, its preprocessing, how it was trained, and what it reached.
+
+    Examples:
+
+        deltarule info runs/digits-1
+
+        deltarule info runs/digits-1/model.safetensors
+    """
+    net, folder = open_model(run)
+    typer.echo(str(net))
+    typer.echo(f"dtype {net.dtype}, initial weights from seed {net.seed}")
+    _preprocessing(net)
+    if folder is not None:
+        _run(folder)
+
+
+def _preprocessing(net: Network) -> None:
+    pre = net.preprocessing
+    if pre is None:
+        return
+    inputs = "pixels as x/255" if pre.pixels else "standardised" if pre.mean is not None else "as they are"
+    typer.echo(f"inputs: {inputs}")
+    for column in pre.columns or ():
+        typer.echo(f"  {column.name}: {'one of ' + ', '.join(column.levels) if column.levels else 'a number'}")
+    if pre.classes is not None:
+        typer.echo(f"classes: {', '.join(map(str, pre.classes))}")
+
+
+def _run(folder: RunFolder) -> None:
+    found = folder.read()
+    data, training, result = found["data"], found["training"], found.get("result")
+    typer.echo(f"data: {data['name']} ({data['rows']:,} rows, {data['task']}), read from {_source(data['source'])}")
+    typer.echo("training: " + ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in training.items()))
+    if result is None:
+        typer.echo("result: none; the run did not end")
+        return
+    typer.echo(f"result: {result['stopped']}")
+    parts = {
+        "training": (data["training_rows"], result["train"]),
+        "held out": (data["held_out"]["rows"], result["held_out"]),
+    }
+    print_scores(parts)
+
+
+def _source(source: dict[str, Any]) -> str:
+    return str(source.get("path", source.get("name", source.get("kind"))))

@@ -1,0 +1,99 @@
+"""A run folder: what was asked and resolved (run.toml), the model, and the history.
+
+runs/digits-1/run.toml            written before training, and once more with the result
+runs/digits-1/model.safetensors   the network with its preprocessing
+runs/digits-1/history.jsonl       one line an epoch, as they come
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from deltarule.errors import DataError, FileFormatError
+from deltarule.files import write_bytes
+from deltarule.network import Network, load
+
+__all__ = ["RunFolder"]
+
+FORMAT = 1
+
+
+class RunFolder:
+    """The files of one run."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.model = self.path / "model.safetensors"
+        self.history = self.path / "history.jsonl"
+        self.toml = self.path / "run.toml"
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    @classmethod
+    def create(cls, path: str | Path | None, data_name: str) -> RunFolder:
+        """A new folder: the given one, or the next runs/<data>-<n>."""
+        try:
+            if path is None:
+                return cls(_next(Path("runs"), data_name))
+            folder = Path(path)
+            if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+                raise DataError(f"{folder} is there already and not empty; name another --output, or remove it")
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DataError(f"the run folder cannot be made: {error}") from None
+        return cls(folder)
+
+    @classmethod
+    def open(cls, path: str | Path) -> RunFolder:
+        """An existing run."""
+        folder = cls(path)
+        if not folder.toml.is_file():
+            raise FileFormatError(f"{path}: not a run folder (it has no run.toml), and not a model file")
+        return folder
+
+    def write(self, content: Mapping[str, Any]) -> None:
+        """Write run.toml, whole or not at all."""
+        write_bytes(self.toml, tomli_w.dumps({"format": FORMAT, **_without_none(content)}).encode())
+
+    def read(self) -> dict[str, Any]:
+        """What run.toml says."""
+        try:
+            found = tomllib.loads(self.toml.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            raise FileFormatError(f"{self.toml}: not readable ({error})") from None
+        version = found.get("format")
+        if type(version) is not int or version > FORMAT:
+            raise FileFormatError(f"{self.toml}: format {version!r} is not one that this deltarule reads ({FORMAT})")
+        return found
+
+
+def _next(parent: Path, name: str) -> Path:
+    number = 1
+    while True:
+        folder = parent / f"{name}-{number}"
+        try:
+            folder.mkdir(parents=True)
+            return folder
+        except FileExistsError:
+            number += 1
+
+
+def _without_none(value: Any) -> Any:
+    """TOML has no null: what is None is left out."""
+    if isinstance(value, Mapping):
+        return {k: _without_none(v) for k, v in value.items() if v is not None}
+    return [_without_none(v) for v in value] if isinstance(value, list | tuple) else value
+
+
+def open_model(path: str) -> tuple[Network, RunFolder | None]:
+    """(The network, its run folder) of a run folder or of a model file alone."""
+    if Path(path).is_file():
+        return load(path), None
+    folder = RunFolder.open(path)
+    return load(folder.model), folder

@@ -1,0 +1,129 @@
+"""Callbacks: who is told while a network trains, and can end it."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from deltarule.network import Network
+from deltarule.training.history import History, json_line
+
+__all__ = ["Callback", "EpochLines", "JSONLines", "ProgressBar", "Run", "reporter"]
+
+
+@dataclass
+class Run:
+    """Where a training stands. Callbacks read it, and may ask it to stop."""
+
+    net: Network
+    epochs: int
+    steps_per_epoch: int
+    history: History = field(default_factory=History)
+    epoch: int = 0  # epochs done
+    step: int = 0  # updates done
+    cost: float = float("nan")  # the mean over the mini-batches of this epoch so far
+    learning_rate: float = float("nan")  # of the last update
+    stopped: str = ""
+
+    def stop(self, reason: str) -> None:
+        """End training after the present epoch (or update, when a callback defines `on_step`)."""
+        self.stopped = reason
+
+
+class Callback:
+    """Define what you need; the rest does nothing.
+
+    A callback that defines `on_step(self, run)` is called after every update; it never changes the results' bits.
+    """
+
+    def on_begin(self, run: Run) -> None:
+        """Before the first epoch."""
+
+    def on_slice(self, run: Run) -> None:
+        """Now and then within an epoch, after some update."""
+
+    def on_epoch(self, run: Run) -> None:
+        """After an epoch, when its record stands in `run.history`."""
+
+    def on_end(self, run: Run) -> None:
+        """After the last epoch, or when training ends early, by an error too."""
+
+
+class JSONLines(Callback):
+    """Appends each epoch's record to a file as it comes, so that a killed run leaves its history."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+
+    def on_begin(self, run: Run) -> None:
+        self.path.write_text("", encoding="utf-8")
+
+    def on_epoch(self, run: Run) -> None:
+        *_, last = run.history.records()
+        with self.path.open("a", encoding="utf-8") as f:
+            f.write(json_line(last))
+
+
+def epoch_text(run: Run) -> str:
+    """The last epoch in one line."""
+    last = {name: column[-1] for name, column in run.history.columns.items()}
+    scores = "  ".join(
+        f"{name.replace('_', ' ')} {last[name]:.4f}" for name in last if name == "cost" or name.startswith("validation")
+    )
+    return f"epoch {run.epoch}/{run.epochs}  {scores}  η {run.learning_rate:.3g}  {last['seconds']:.1f} s"
+
+
+class EpochLines(Callback):
+    """One plain line an epoch: for logs and pipes."""
+
+    def on_epoch(self, run: Run) -> None:
+        print(epoch_text(run), flush=True)  # noqa: T201
+
+
+class ProgressBar(Callback):
+    """A bar on a terminal: updates done, cost, rate, time left."""
+
+    def __init__(self, console: Any = None) -> None:
+        self.console: Any = console
+        self.bar: Any = None  # rich is imported when the bar starts
+        self.task: Any = None
+
+    def on_begin(self, run: Run) -> None:
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
+
+        columns = (
+            TextColumn("epoch"), MofNCompleteColumn(), BarColumn(), TextColumn("{task.fields[text]}"),
+            TimeElapsedColumn(), TextColumn("elapsed,"), TimeRemainingColumn(), TextColumn("left"),
+        )  # fmt: skip
+        self.bar = Progress(*columns, console=self.console)
+        self.task = self.bar.add_task("", total=run.epochs, text="")
+        self.bar.start()
+
+    def on_slice(self, run: Run) -> None:
+        if self.bar is not None:
+            text = f"cost {run.cost:.4f}  η {run.learning_rate:.3g}"
+            for name, column in run.history.columns.items():
+                if name.startswith("validation"):
+                    text += f"  {name.replace('_', ' ')} {column[-1]:.4f}"
+            self.bar.update(self.task, completed=run.step / run.steps_per_epoch, text=text)
+
+    def on_end(self, run: Run) -> None:
+        if self.bar is not None:
+            self.on_slice(run)
+            self.bar.stop()
+
+
+def reporter(verbose: bool) -> list[Callback]:
+    """Who reports: a bar on a terminal, one plain line an epoch elsewhere, nobody when not verbose."""
+    if not verbose:
+        return []
+    return [ProgressBar() if sys.stdout.isatty() else EpochLines()]

@@ -1,0 +1,107 @@
+"""What a training recorded: one column a quantity, one entry an epoch."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deltarule.errors import FileFormatError, MissingExtraError
+
+__all__ = ["History"]
+
+
+class History:
+    """Columns by name, such as `history.cost`, `history.learning_rate`, `history.validation_accuracy`.
+
+    Attributes:
+        columns: name → one number an epoch: epoch (from 1), cost (the mean over the epoch's mini-batches before their
+            updates, decay included), learning_rate (η of the last update), seconds (wall time since the start), and
+            validation_… scores where validation data were given.
+        step_cost: the cost of every mini-batch before its update, if `record_steps` asked for it.
+        best_epoch, best_theta: where the watched cost (validation, else training) was lowest, and θ there.
+        stopped: why training ended, in words.
+        seed: the seed that was used, drawn or given.
+
+    >>> history = History()
+    >>> history.append(epoch=1, cost=0.5)
+    >>> history.cost
+    [0.5]
+    """
+
+    def __init__(self) -> None:
+        self.columns: dict[str, list[float]] = {}
+        self.step_cost: list[float] = []
+        self.best_epoch = 0
+        self.best_theta: NDArray[Any] | None = None
+        self.stopped = ""
+        self.seed = 0
+        self._steps_until: list[int] = []  # how many step costs were there after each epoch
+
+    def append(self, **values: float) -> None:
+        """One more epoch; every epoch has the same columns."""
+        for name, value in values.items():
+            self.columns.setdefault(name, []).append(value)
+        self._steps_until.append(len(self.step_cost))
+
+    def __getattr__(self, name: str) -> list[float]:
+        columns = self.__dict__.get("columns", {})
+        if name in columns:
+            found: list[float] = columns[name]
+            return found
+        raise AttributeError(f"the history has no column '{name}' (columns: {', '.join(columns) or 'none yet'})")
+
+    def __len__(self) -> int:
+        return len(self._steps_until)
+
+    def __repr__(self) -> str:
+        if not len(self):
+            return "History(no epoch yet)"
+        last = ", ".join(f"{name}={column[-1]:.6g}" for name, column in self.columns.items())
+        return f"History({last})"
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        """One mapping an epoch; with its step costs where they were recorded."""
+        for k, until in enumerate(self._steps_until):
+            row: dict[str, Any] = {name: column[k] for name, column in self.columns.items()}
+            if self.step_cost:
+                row["step_cost"] = self.step_cost[self._steps_until[k - 1] if k else 0 : until]
+            yield row
+
+    def to_dataframe(self) -> Any:
+        """The columns as a pandas DataFrame, one row an epoch."""
+        try:
+            import pandas as pd
+        except ImportError:
+            raise MissingExtraError("a DataFrame needs pandas: pip install 'deltarule[dataframe]'") from None
+        return pd.DataFrame(self.columns)
+
+    def to_jsonl(self, path: str | Path) -> None:
+        """One JSON object a line, one line an epoch."""
+        Path(path).write_text("".join(json_line(row) for row in self.records()), encoding="utf-8")
+
+    @classmethod
+    def from_jsonl(cls, path: str | Path) -> History:
+        """The history in a file that `to_jsonl` or a run wrote."""
+        history = cls()
+        for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), 1):
+            try:
+                row = dict(json.loads(line))
+                history.step_cost += map(float, row.pop("step_cost", []))
+                history.append(
+                    **{k: v if k == "epoch" else math.nan if v is None else float(v) for k, v in row.items()}
+                )
+            except (ValueError, TypeError, RecursionError):
+                raise FileFormatError(f"{path}, line {number}: not a record of a training") from None
+        return history
+
+
+def json_line(row: dict[str, Any]) -> str:
+    """A record as one line of JSON; numbers that are not finite become null."""
+    plain = {k: v if not isinstance(v, float | np.floating) or math.isfinite(v) else None for k, v in row.items()}
+    return json.dumps(plain, allow_nan=False) + "\n"

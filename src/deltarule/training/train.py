@@ -1,0 +1,255 @@
+"""`train`: mini-batch gradient descent over epochs, by any optimiser and schedule.
+
+    for every mini-batch:   C, g = cost and gradient;   θ, state ← optimiser(θ, clip(g), state, η · schedule)
+
+What the loop carries from one slice to the next is a few values (θ, the optimiser's and the schedule's state, the
+position); every random number is keyed, so nothing else need be kept to go on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from deltarule import engines
+from deltarule.data.split import holdout
+from deltarule.engines.textbook import Settings, Slice
+from deltarule.errors import HyperparameterError
+from deltarule.network import Network, Samples
+from deltarule.optimizers import AdamW, Optimizer
+from deltarule.optimizers import optimizer as resolve_optimizer
+from deltarule.randomness import draw_seed
+from deltarule.schedules import Progress, Schedule
+from deltarule.schedules import schedule as resolve_schedule
+from deltarule.training.batches import Order, batches, count, order, whole
+from deltarule.training.callbacks import Callback, Run, reporter
+from deltarule.training.divergence import divergence
+from deltarule.training.history import History
+
+__all__ = ["EarlyStopping", "train"]
+
+SLICES_AN_EPOCH = 20  # how often a progress bar moves within an epoch; slices never change bits
+
+Prepared = tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]  # X, t, weights, as engines take them
+
+
+@dataclass(frozen=True)
+class EarlyStopping:
+    """End when the validation cost has not improved by `min_delta` for `patience` epochs, and put the best θ back."""
+
+    patience: int = 10
+    min_delta: float = 0.0
+
+    def __post_init__(self) -> None:
+        whole("patience", self.patience)
+        if not 0 <= self.min_delta < float("inf"):
+            raise HyperparameterError(f"min_delta must not be negative, not {self.min_delta}")
+
+
+class Plan(NamedTuple):
+    """The settings of a training, checked."""
+
+    optimizer: Optimizer
+    schedule: Schedule
+    learning_rate: float
+    epochs: int
+    batch_size: int
+    shuffle: Order
+    drop_last: bool
+    record_steps: bool
+    early_stopping: EarlyStopping | None
+    settings: Settings
+    engine: Any
+
+    def batches(self, m: int, epoch: int) -> list[NDArray[np.int64]]:
+        """The mini-batches of an epoch (from 0)."""
+        shuffle, drop = self.shuffle, self.drop_last
+        return list(batches(m, self.batch_size, self.settings.seed, epoch=epoch, shuffle=shuffle, drop_last=drop))
+
+
+def train(
+    net: Network,
+    X: Samples,
+    t: ArrayLike,
+    *,
+    optimizer: Optimizer | str = "adam",
+    learning_rate: float | None = None,
+    schedule: Schedule | str = "constant",
+    epochs: int = 20,
+    batch_size: int = 32,
+    weight_decay: float = 0.0,
+    validation: tuple[Samples, ArrayLike] | float | None = None,
+    early_stopping: EarlyStopping | None = None,
+    shuffle: Order = True,
+    drop_last: bool = False,
+    record_steps: bool = False,
+    sample_weight: ArrayLike | None = None,
+    class_weight: Any = None,
+    clip_norm: float | None = None,
+    clip_value: float | None = None,
+    seed: int | None = 0,
+    threads: int | None = None,
+    engine: str = "auto",
+    callbacks: Sequence[Callback] = (),
+    verbose: bool = True,
+) -> History:
+    """Train `net` in place by mini-batch gradient descent.
+
+    Args:
+        net: its θ is changed; the values given as optimiser and schedule never are.
+        X: inputs `(m, …)`; uint8 means x/255.
+        t: integers 0 … K−1, or rows `(m, K)`.
+        optimizer: a value or a text, "momentum(0.9)".
+        learning_rate: η; the optimiser's own rate unless said.
+        schedule: η is multiplied by its factor at every update.
+        epochs, batch_size: whole numbers; the last short batch is kept unless `drop_last`.
+        weight_decay: λ of (λ/2) Σ W² in C (AdamW has a decoupled one of its own instead).
+        validation: (X, t), or the fraction of the rows to set aside (stratified for classes).
+        early_stopping: watches the validation cost, and puts the best weights back.
+        shuffle: True, False, or a function k = 0, 1, … → the order of epoch k.
+        record_steps: keep each mini-batch's cost before its update in `history.step_cost`.
+        sample_weight: w `(m,)`; class_weight: a mapping class → weight, or "balanced".
+        clip_norm, clip_value: bounds for ‖g‖ and for each |gᵢ| (the value first).
+        seed: of orders and dropout masks; None draws one, and `history.seed` keeps it.
+        threads: how many the engine may use; the textbook engine leaves it to NumPy.
+        engine: "auto" or "textbook".
+        callbacks: who is told; see `Callback`.
+        verbose: a progress bar on a terminal, one line an epoch elsewhere.
+
+    Returns:
+        The history: cost, η, seconds and validation scores of every epoch.
+
+    Raises:
+        DivergenceError: a cost, a gradient or an update was not finite; the last finite weights are kept.
+
+    >>> net = Network("2/8/2", activation="tanh")
+    >>> X, t = [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 0]
+    >>> history = train(net, X, t, epochs=200, learning_rate=0.1, verbose=False)
+    >>> net.predict(X).tolist()
+    [0, 1, 1, 0]
+    """
+    optimizer, schedule = resolve_optimizer(optimizer), resolve_schedule(schedule)
+    if weight_decay and isinstance(optimizer, AdamW) and optimizer.weight_decay:
+        raise HyperparameterError("weight_decay goes to train (in C) or to AdamW (decoupled), not to both")
+    if threads is not None:
+        whole("threads", threads)
+    settings = Settings(draw_seed(seed), _at_least_0("weight_decay", weight_decay) or 0.0,
+                        _positive("clip_norm", clip_norm), _positive("clip_value", clip_value))  # fmt: skip
+    rate = optimizer.own_rate if learning_rate is None else _positive("learning_rate", learning_rate)
+    plan = Plan(
+        optimizer, schedule, rate or 0.0, whole("epochs", epochs), whole("batch_size", batch_size), shuffle, drop_last,
+        record_steps, early_stopping, settings, engines.choose(engine),
+    )  # fmt: skip
+    samples = net.prepare(X, t, sample_weight, class_weight)
+    samples, held = _validation(net, samples, validation, settings.seed)
+    if early_stopping is not None and held is None:
+        raise HyperparameterError("early stopping watches the validation cost: give validation=(X, t) or a fraction")
+    m = len(order(len(samples[0]), shuffle, settings.seed, 0))
+    run = Run(net, plan.epochs, count(m, plan.batch_size, drop_last))
+    run.history.seed = settings.seed
+    return _run(run, plan, samples, held, [*reporter(verbose), *callbacks])
+
+
+def _at_least_0(what: str, value: float | None) -> float | None:
+    if value is not None and not 0 <= value < float("inf"):
+        raise HyperparameterError(f"{what} must be a finite number, not negative, not {value!r}")
+    return value
+
+
+def _positive(what: str, value: float | None) -> float | None:
+    if value is not None and not 0 < value < float("inf"):
+        raise HyperparameterError(f"{what} must be a finite number above 0, not {value!r}")
+    return value
+
+
+def _validation(net: Network, samples: Prepared, validation: Any, seed: int) -> tuple[Prepared, Prepared | None]:
+    """The samples to train on, and those to validate on."""
+    if validation is None:
+        return samples, None
+    if isinstance(validation, int | float):
+        targets = samples[1].reshape(len(samples[1]), -1)
+        classes = net.is_classifier and targets.shape[1] == 1
+        kept, held = holdout(targets[:, 0], validation, seed, stratify=classes)
+        return _take(samples, kept), _take(samples, held)
+    Xv, tv = validation
+    return samples, net.prepare(Xv, tv)
+
+
+def _take(samples: Prepared, rows: NDArray[np.int64]) -> Prepared:
+    X, t, w = samples
+    return X[rows], t[rows], None if w is None else w[rows]
+
+
+def _run(run: Run, plan: Plan, samples: Prepared, held: Prepared | None, callbacks: Sequence[Callback]) -> History:
+    net, history = run.net, run.history
+    state, scheduled = plan.optimizer.begin(net.theta), plan.schedule.begin()
+    started, waited, best = time.perf_counter(), 0, float("inf")
+    try:
+        _tell(callbacks, "on_begin", run)
+        while run.epoch < run.epochs and not run.stopped:
+            cost, state = _epoch(run, plan, samples, state, scheduled, callbacks)
+            run.epoch += 1
+            scores = {} if held is None else {f"validation_{k}": v for k, v in net.evaluate_rows(*held).items()}
+            seconds = time.perf_counter() - started
+            history.append(epoch=run.epoch, cost=cost, learning_rate=run.learning_rate, seconds=seconds, **scores)
+            watched = scores.get("validation_cost", cost)
+            scheduled = plan.schedule.observe(scheduled, watched)
+            improved = watched < best - (plan.early_stopping.min_delta if plan.early_stopping else 0)
+            waited = 0 if improved else waited + 1
+            if improved or history.best_theta is None:
+                best, history.best_epoch, history.best_theta = watched, run.epoch, net.theta.copy()
+            _tell(callbacks, "on_epoch", run)
+            if plan.early_stopping is not None and waited >= plan.early_stopping.patience:
+                run.stop(f"the validation cost has not improved for {waited} epochs; the weights of epoch "
+                         f"{history.best_epoch} are back")  # fmt: skip
+        if plan.early_stopping is not None and history.best_theta is not None:
+            net.roll(history.best_theta)
+        history.stopped = run.stopped or f"all {run.epochs} epochs are done"
+    finally:
+        _tell(callbacks, "on_end", run)
+    return history
+
+
+def _tell(callbacks: Sequence[Callback], what: str, run: Run) -> None:
+    for callback in callbacks:
+        if hasattr(callback, what):
+            getattr(callback, what)(run)
+
+
+def _epoch(
+    run: Run, plan: Plan, samples: Prepared, state: Any, scheduled: dict[str, float], callbacks: Sequence[Callback]
+) -> tuple[float, Any]:
+    """One epoch, slice by slice: (its mean cost over the samples, the optimiser's state)."""
+    net, total, rows_done = run.net, 0.0, 0
+    todo = plan.batches(len(samples[0]), run.epoch)
+    by_step = any(hasattr(c, "on_step") for c in callbacks)
+    stretch = 1 if by_step else -(-len(todo) // SLICES_AN_EPOCH)
+    for at in range(0, len(todo), stretch):
+        part = todo[at : at + stretch]
+        total_steps = run.steps_per_epoch * run.epochs
+        places = [Progress(run.step + k, run.steps_per_epoch, total_steps) for k in range(len(part))]
+        rates = [plan.learning_rate * plan.schedule.factor(p, scheduled) for p in places]
+        slice_ = Slice(part, rates, [plan.optimizer.at(p) for p in places], run.step + 1)
+        outcome = plan.engine.train(net, net.theta, state, *samples, slice_, plan.settings)
+        net.theta[...] = outcome.theta
+        if outcome.diverged is not None:
+            k = outcome.diverged - run.step - 1
+            raise divergence(net, samples, part[k], run.epoch + 1, outcome.diverged, rates[k], plan.settings)
+        state = outcome.state
+        run.step, run.learning_rate = run.step + len(part), rates[-1]
+        total += sum(c * len(rows) for c, rows in zip(outcome.costs, part))
+        rows_done += sum(map(len, part))
+        run.cost = total / rows_done
+        if plan.record_steps:
+            run.history.step_cost += outcome.costs
+        _tell(callbacks, "on_slice", run)
+        if by_step:
+            _tell(callbacks, "on_step", run)
+            if run.stopped:
+                break
+    return run.cost, state
