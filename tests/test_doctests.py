@@ -18,5 +18,7 @@ def test_examples(name):
 
 
 def test_there_are_examples():
-    found = sum(len(t.examples) for name in MODULES for t in doctest.DocTestFinder().find(importlib.import_module(name)))
+    found = sum(
+        len(t.examples) for name in MODULES for t in doctest.DocTestFinder().find(importlib.import_module(name))
+    )
     assert found > 60

@@ -163,7 +163,7 @@ def _shape(value: Shape | int) -> Shape:
             f"an input shape is (n,), (height, width), (channels, height, width) or (None, n), not {value!r}"
         )
     one_channel = (1,) if len(sizes) == 2 else ()  # 28x28 alone has one channel
-    return (*time, *one_channel, *map(int, sizes))
+    return (*time, *one_channel, *(int(n) for n in sizes if n))
 
 
 def _default_activations(

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from deltarule.errors import FileFormatError
 
-__all__ = ["FORMAT", "fields", "read", "write", "write_bytes"]
+__all__ = ["FORMAT", "check_arrays", "fields", "read", "write", "write_bytes"]
 
 FORMAT = 1
 KEY = "deltarule"
@@ -61,7 +61,8 @@ def read(path: str | Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
 
     path = Path(path)
     if not path.is_file():
-        raise FileFormatError(f"{path}: there is no such model file")
+        what = "a folder, not a model file" if path.is_dir() else "there is no such model file"
+        raise FileFormatError(f"{path}: {what}")
     try:
         with safe_open(path, framework="numpy") as f:
             text = (f.metadata() or {}).get(KEY)
@@ -104,3 +105,18 @@ def fields(where: str, found: Any, wanted: Mapping[str, tuple[type, ...]]) -> di
             names = " or ".join("null" if t is type(None) else t.__name__ for t in wanted[name])
             raise FileFormatError(f"{where}: field '{name}' must be {names}, not {type(found[name]).__name__}")
     return found
+
+
+def check_arrays(
+    wanted: Mapping[str, tuple[int, ...]], arrays: Mapping[str, NDArray[Any]], dtype: np.dtype[Any]
+) -> None:
+    """Refuse `arrays` unless they are just the wanted ones, each of its shape, of `dtype`, and finite."""
+    for key in [*wanted, *arrays]:
+        if key not in arrays or key not in wanted:
+            raise FileFormatError(f"array '{key}' is {'missing' if key in wanted else 'unknown'}")
+        if arrays[key].shape != wanted[key] or arrays[key].dtype != dtype:
+            raise FileFormatError(
+                f"array '{key}' should be {dtype} {wanted[key]}, it is {arrays[key].dtype} {arrays[key].shape}"
+            )
+        if not np.isfinite(arrays[key]).all():
+            raise FileFormatError(f"array '{key}' holds a number that is not finite")

@@ -37,7 +37,7 @@ TOLERANCE = {"complex": 1e-10, "central": 1e-6}
 KINKS_ALLOWED = 0.05  # the share of entries, by each method, that may be excused
 EVERY_ENTRY = 2000  # up to so many entries each one is checked; above, a sample of each array and whole directions
 SAMPLE, DIRECTIONS = 60, 10
-SHRINK, LEVELS = 8.0, 5  # ε, ε/8, …: truncation shrinks with ε, an error of the backward pass stays
+SHRINK, LEVELS = 8.0, 7  # ε, ε/8, …: truncation shrinks with ε, an error of the backward pass stays
 ROUNDING = float(np.finfo(np.float64).eps)
 ROUNDINGS = {"cost": 8.0, "gradient": 32.0}  # how many times the measured effect of one rounding is allowed
 
@@ -198,7 +198,7 @@ class Direction(NamedTuple):
 
     def length(self, g: Vector) -> float:
         """‖d ⊙ g‖: what independent errors g do to d · g."""
-        return float(np.linalg.norm(self.values * g[self.where]))
+        return _norm(np.atleast_1d(self.values * g[self.where]))
 
     def step(self, u: NDArray[Any], size: complex) -> NDArray[Any]:
         """The point u + size · d."""
@@ -235,14 +235,16 @@ class _Probe:
 
     def crosses(self, one: NDArray[Any], other: NDArray[Any]) -> bool:
         """Whether a z, or ŷ − t, lies on different sides of a point where it is not smooth."""
+        breakpoints = [layer.f.breakpoints for layer in self.net.layers]
+        breakpoints.append(self.net.output.cost.breakpoints)
+        if not any(breakpoints):
+            return False
         a, b = self.evaluate(one), self.evaluate(other)
-        pairs: list[tuple[Any, Any, tuple[float, ...]]] = [
-            (low.z, high.z, layer.f.breakpoints) for low, high, layer in zip(a.caches, b.caches, self.net.layers)
-        ]
-        pairs.append((a.caches[-1].a - a.t, b.caches[-1].a - b.t, self.net.output.cost.breakpoints))
+        pairs = [(low.z, high.z) for low, high in zip(a.caches, b.caches)]
+        pairs.append((a.caches[-1].a - a.t, b.caches[-1].a - b.t))
         return any(
             bool(np.any(np.sign(np.real(low) - p) != np.sign(np.real(high) - p)))
-            for low, high, points in pairs
+            for (low, high), points in zip(pairs, breakpoints)
             for p in points
         )
 
@@ -261,8 +263,9 @@ class _Rounding:
         moved = [abs(float(probe.cost(u + ROUNDING * self._signs(u) * u)) - C) for _ in range(2 * samples)]
         self.cost = ROUNDINGS["cost"] * (ROUNDING * abs(C) + max(moved))
         done, start = probe.backpropagate(u), probe.evaluate(u)
-        squares = [self._entering(u) ** 2 + self._within(done, start) ** 2 for _ in range(samples)]
-        self.gradient: Vector = ROUNDINGS["gradient"] * ROUNDING * np.sqrt(np.mean(squares, axis=0))
+        moves = [(self._entering(u), self._within(done, start)) for _ in range(samples)]
+        size = ROUNDINGS["gradient"] * ROUNDING * np.mean([np.hypot(*move) for move in moves], axis=0)
+        self.gradient: Vector = np.where(np.isfinite(size), size, 0.0)  # what overflows excuses nothing
 
     def _signs(self, like: NDArray[Any]) -> Vector:
         return self.random.choice([-1.0, 1.0], np.shape(like))
@@ -284,7 +287,7 @@ class _Rounding:
             gradients.insert(0, {name: g[name] / start.total for name in g})
             if k > 0:
                 da, _ = net.layers[k].backward(p[k], done.deltas[k], done.caches[k])
-                own = self._signs(da) * np.abs(da) * (1 + np.abs(done.caches[k - 1].a))
+                own = self._signs(da) * (np.abs(da) + ROUNDING * np.abs(da_error)) * (1 + np.abs(done.caches[k - 1].a))
                 error = net.layers[k - 1].delta(p[k - 1], da_error, done.caches[k - 1]) + own
         return self.probe.flat(gradients, da_error / start.total)
 
@@ -317,7 +320,7 @@ def _compare(
     analytic = np.array([d.of(g) for d in picked])
     noise = np.array([d.length(rounding.gradient) for d in picked])
     numeric, excused = np.empty_like(analytic), np.zeros(len(picked), dtype=bool)
-    typical = 2 * float(np.linalg.norm(analytic)) / np.sqrt(len(picked))
+    typical = 2 * _norm(analytic) / np.sqrt(len(picked))
     for k, d in enumerate(picked):
         if method == "complex":
             numeric[k], excused[k] = _complex(probe, d, analytic[k], typical, noise[k])
@@ -326,14 +329,20 @@ def _compare(
             noise[k] += lost
     difference = np.where(excused, -1.0, np.abs(numeric - analytic))
     worst = int(np.argmax(difference))
-    distance = float(np.linalg.norm((numeric - analytic)[~excused]))
-    both = float(np.linalg.norm(numeric + analytic)) + float(np.linalg.norm(noise[~excused])) / TOLERANCE[method]
+    distance = _norm((numeric - analytic)[~excused])
+    both = _norm(numeric + analytic) + _norm(noise[~excused]) / TOLERANCE[method]
     error = distance / both if distance > 0 or np.isnan(distance) else 0.0
     return ArrayCheck(
-        key, method, len(picked), float(np.linalg.norm(analytic)), float(np.linalg.norm(numeric)), error,
+        key, method, len(picked), _norm(analytic), _norm(numeric), error,
         picked[worst].name, float(analytic[worst]), float(numeric[worst]), int(excused.sum()),
         bool(error <= TOLERANCE[method]),
     )  # fmt: skip
+
+
+def _norm(x: Vector) -> float:
+    """‖x‖, without the overflow or underflow of a square."""
+    largest = float(np.abs(x).max(initial=0.0))
+    return largest * float(np.linalg.norm(x / largest)) if 0 < largest < np.inf else largest
 
 
 def _agrees(method: str, numeric: float, analytic: float, typical: float, noise: float) -> bool:
@@ -350,19 +359,40 @@ def _complex(probe: _Probe, d: Direction, analytic: float, typical: float, noise
 def _central(
     probe: _Probe, d: Direction, analytic: float, typical: float, rounding: float, epsilon: float
 ) -> tuple[float, bool, float]:
-    """(the central difference along d, whether it is excused as a kink, what rounding may have done to it).
+    """(the central difference along d, whether it is excused as a kink, how far it may be off itself).
 
-    Where it fails, ε is made smaller, and two values are extrapolated to ε = 0: D + (D − D_before) / (8² − 1). It ends
-    where rounding could explain the difference: a wrong gradient is never let through by a small ε.
+    Where the first one fails, ε is made smaller and the values are extrapolated to ε = 0, D + (D − D_before)/(8² − 1);
+    the value taken is the one that rounding and truncation leave least in doubt, whatever the analytic one says.
     """
-    e, before, best = epsilon, None, float("nan")
-    for level in range(LEVELS):
-        e, noise = epsilon / SHRINK**level, rounding * SHRINK**level / epsilon
-        plain = float(probe.cost(d.step(probe.u, e)) - probe.cost(d.step(probe.u, -e))) / (2 * e)
-        tried = [plain] if before is None else [plain, plain + (plain - before) / (SHRINK**2 - 1)]
-        best, before = min(tried, key=lambda value: abs(value - analytic)), plain
-        if _agrees("central", best, analytic, typical, noise):
-            return best, False, noise
-        if not noise * SHRINK < abs(best - analytic) / 2:
+
+    def difference(level: int) -> float:
+        e = epsilon / SHRINK**level
+        return float(probe.cost(d.step(probe.u, e)) - probe.cost(d.step(probe.u, -e))) / (2 * e)
+
+    def noise(level: int) -> float:
+        return rounding * SHRINK**level / epsilon
+
+    def crosses(level: int) -> bool:
+        e = epsilon / SHRINK**level
+        return probe.crosses(d.step(probe.u, e), d.step(probe.u, -e))
+
+    plain = difference(0)
+    if _agrees("central", plain, analytic, typical, noise(0)):
+        return plain, False, noise(0)
+    value, doubt, at, extrapolated = plain, np.inf, 0, plain
+    for level in range(1, LEVELS):
+        if noise(level) > doubt:
             break
-    return best, probe.crosses(d.step(probe.u, e), d.step(probe.u, -e)), noise
+        before, plain, last = plain, difference(level), extrapolated
+        extrapolated = plain + (plain - before) / (SHRINK**2 - 1)
+        off = noise(level) + abs(extrapolated - last) / SHRINK**2
+        if off < doubt:
+            value, doubt, at = extrapolated, off, level
+    if not at:  # nothing was finite
+        return value, False, 0.0
+    if _agrees("central", value, analytic, typical, doubt) or not crosses(at - 1):
+        return value, False, doubt
+    for level in range(at, LEVELS):
+        if not crosses(level):  # no kink within this ε: what is found here must agree
+            return difference(level), False, noise(level)
+    return value, True, doubt

@@ -84,7 +84,7 @@ def _size(line: str, digits: str, position: int) -> int:
 
 
 def _input(line: str, text: str, start: int, inputs: Shape | None) -> Shape:
-    position, stage = start + len(text) - len(text.lstrip()), text.strip()
+    position, stage = start + len(text) - len(text.lstrip()), text.strip().lower()
     if stage == "*":
         if inputs is None:
             raise _fail("* takes its size from the data, and no data are given here", line, position)
@@ -113,7 +113,7 @@ def _stage(line: str, text: str, start: int, outputs: int | None) -> Layer:
 
 def _activation(line: str, text: str, position: int) -> Activation:
     call: Call = parse_call(text, whole=line, offset=position)
-    return _marked(line, position, lambda: build("activation", ACTIVATIONS, call))
+    return _marked(line, call.position, lambda: build("activation", ACTIVATIONS, call))
 
 
 def _marked(line: str, position: int, make: Callable[[], T]) -> T:

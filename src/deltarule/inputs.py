@@ -84,9 +84,10 @@ def _sample_shape(wanted: Shape, given: tuple[int, ...]) -> tuple[int, ...]:
     one_form = len(given) == 1 or len(sizes) == 1 or (1, *given) == sizes
     if wanted[0] is not None and one_form and math.prod(given) == math.prod(sizes):
         return sizes
+    shown, form = "×".join(map(str, given)) or "one number", ", ".join(str(n or "T") for n in wanted)
     raise ShapeError(
         f"the network expects samples of {shape_text(wanted)} ({math.prod(sizes)} numbers each), "
-        f"X has rows of {'×'.join(map(str, given)) or 'one number'}; give X the shape (m, {', '.join(str(n or 'T') for n in wanted)})"
+        f"X has rows of {shown}; give X the shape (m, {form})"
     )
 
 
@@ -167,7 +168,7 @@ def class_weights(net: Architecture, t: NDArray[Any], given: Any, dtype: Any) ->
     if (labels != t.reshape(-1)).any():
         raise DataError("class_weight needs targets that are classes, and some lie between 0 and 1")
     if not isinstance(given, Mapping):
-        if given != "balanced":
+        if not isinstance(given, str) or given != "balanced":
             raise DataError(f"class_weight is a mapping class → weight or 'balanced', not {given!r}")
         counts = np.bincount(labels)
         given = {c: len(labels) / (np.count_nonzero(counts) * n) for c, n in enumerate(counts) if n}
@@ -176,7 +177,7 @@ def class_weights(net: Architecture, t: NDArray[Any], given: Any, dtype: Any) ->
     for c, weight in given.items():
         if not isinstance(c, int | np.integer) or not 0 <= c < k:
             raise DataError(f"class_weight names class {c!r}; the classes are 0 … {k - 1}")
-        if not isinstance(weight, Real) or not 0 <= weight < math.inf:
+        if not isinstance(weight, Real) or not 0 <= float(weight) < math.inf:
             raise DataError(f"class_weight of class {c} is {weight!r}; weights are finite numbers, not negative")
         table[c] = weight
     return sample_weights(table[labels], len(labels), dtype)

@@ -25,7 +25,7 @@ from deltarule.training.history import History
 
 __all__ = ["Iteration", "Minimum", "hessian_vector_product", "minimize"]
 
-METHODS = {"l bfgs b": "L-BFGS-B", "cg": "CG", "bfgs": "BFGS", "newton cg": "Newton-CG"}
+METHODS = {"l bfgs b": "L-BFGS-B", "l bfgs": "L-BFGS-B", "cg": "CG", "bfgs": "BFGS", "newton cg": "Newton-CG"}
 GRADIENT_TOLERANCE = {"L-BFGS-B": "gtol", "CG": "gtol", "BFGS": "gtol", "Newton-CG": "xtol"}
 STEP = 1e-30  # of the complex step: nothing is subtracted, so it may be as small as the numbers allow
 
@@ -124,7 +124,7 @@ def minimize(
         history.append(**now._asdict(), seconds=time.perf_counter() - started)
         if callback is not None and callback(now):
             history.stopped = "the callback asked to stop"
-            raise StopIteration
+            raise StopIteration  # SciPy ends at this iteration
 
     curvature: dict[str, Any] = {}
     if method == "Newton-CG":
@@ -132,7 +132,10 @@ def minimize(
             net, X, t, weight_decay=weight_decay, sample_weight=sample_weight, class_weight=class_weight
         )
         curvature = {"hessp": lambda theta, v: product(v, theta)}
-    settings = {"maxiter": max_iterations, GRADIENT_TOLERANCE[method]: tolerance, **(options or {})}
+    settings = {"maxiter": max_iterations, GRADIENT_TOLERANCE[method]: tolerance}
+    if method == "L-BFGS-B":  # the two limits that SciPy would set tighter than what was asked for
+        settings |= {"ftol": float(np.finfo(net.dtype).eps), "maxfun": 100 * max_iterations}
+    settings |= options or {}
     with np.errstate(all="ignore"):
         found = optimize.minimize(
             J,
@@ -143,26 +146,28 @@ def minimize(
             callback=lambda theta: record(np.asarray(theta)),
             **curvature,
         )
-    if np.isfinite(found.fun) and found.fun <= J.J(net.theta.astype(np.float64))[0]:
+    evaluations = J.evaluations
+    if J(found.x)[0] <= J(net.theta.astype(np.float64))[0]:
         net.theta = found.x
-    history.stopped = history.stopped or _reason(found, method, max_iterations, tolerance)
-    return Minimum(float(found.fun), int(found.nit), J.evaluations, bool(found.success), history.stopped, history)
+    C = J(net.theta.astype(np.float64))[0]
+    history.stopped = history.stopped or _reason(found, method, settings)
+    return Minimum(C, int(found.nit), evaluations, bool(found.success), history.stopped, history)
 
 
-def _reason(found: Any, method: str, max_iterations: int, tolerance: float) -> str:
+def _reason(found: Any, method: str, settings: dict[str, Any]) -> str:
     """Why SciPy stopped, in words."""
-    steepest = float(np.abs(found.jac).max(initial=0.0))
-    if found.nit >= max_iterations:
-        return f"the limit of {max_iterations} iterations is reached; raise max_iterations to go on"
-    if found.success and steepest <= tolerance and method != "Newton-CG":
-        return f"the gradient is flat: its largest entry is {steepest:.2g}, at most {tolerance:.2g}"
+    steepest, said = float(np.abs(found.jac).max(initial=0.0)), str(found.message).strip()
+    tolerance = settings[GRADIENT_TOLERANCE[method]]
     if found.success and method == "Newton-CG":
         return f"the steps are small: at most {tolerance:.2g} on average"
+    if found.success and steepest <= tolerance:
+        return f"the gradient is flat: its largest entry is {steepest:.2g}, at most {tolerance:.2g}"
     if found.success:
-        return (
-            f"the cost no longer falls: its relative decrease is below the tolerance (largest gradient {steepest:.2g})"
-        )
-    said = str(found.message).strip()
+        return f"the cost no longer falls at this precision (largest gradient {steepest:.2g})"
+    if found.nit >= settings["maxiter"]:
+        return f"the limit of {settings['maxiter']} iterations is reached; raise max_iterations to go on"
+    if found.status == 1:
+        return f"a limit is reached (largest gradient {steepest:.2g}; SciPy: {said})"
     return f"no step lowers the cost further at this precision (largest gradient {steepest:.2g}; SciPy: {said})"
 
 
@@ -186,14 +191,16 @@ def hessian_vector_product(
     """
     rows, targets, w = net.prepare(X, t, sample_weight, class_weight, dtype=np.float64)
 
-    def product(v: NDArray[Any], theta: NDArray[Any] | None = None) -> NDArray[np.float64]:
-        at = (net.theta if theta is None else theta).astype(np.float64)
-        if np.shape(v) != at.shape:
-            raise ShapeError(f"θ has {at.size} entries, the vector has the shape {np.shape(v)}")
+    def product(v: ArrayLike, theta: ArrayLike | None = None) -> NDArray[np.float64]:
+        at = np.asarray(net.theta if theta is None else theta, dtype=np.float64)
+        for vector in (v, at):
+            if np.shape(vector) != (net.size,):
+                raise ShapeError(f"θ has {net.size} entries, the vector has the shape {np.shape(vector)}")
         direction = np.where(net.trainable, v, 0.0)
-        _, g = textbook.cost_and_gradient(
-            net, at + 1j * STEP * direction, rows, targets, weight_decay=weight_decay, sample_weight=w
-        )
+        with np.errstate(all="ignore"):
+            _, g = textbook.cost_and_gradient(
+                net, at + 1j * STEP * direction, rows, targets, weight_decay=weight_decay, sample_weight=w
+            )
         result: NDArray[np.float64] = g.imag / STEP
         return result
 

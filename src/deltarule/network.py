@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib import metadata
@@ -16,12 +17,12 @@ from deltarule.activations import Activation, Sigmoid, Softmax
 from deltarule.architecture import Architecture
 from deltarule.arrays import Shape
 from deltarule.costs import Cost
-from deltarule.data.checks import check_finite
 from deltarule.data.preprocessing import Preprocessing
 from deltarule.data.table import Table
-from deltarule.errors import FileFormatError, HyperparameterError, ShapeError
-from deltarule.layers import Dense, Layer, shape_text
+from deltarule.errors import DataError, FileFormatError, HyperparameterError, ShapeError, UnknownNameError
+from deltarule.layers import Dense, Layer, flat_size, shape_text
 from deltarule.randomness import draw_seed, generator
+from deltarule.schedules import number
 
 __all__ = ["Network", "Samples", "load"]
 
@@ -75,20 +76,38 @@ class Network(Architecture):
         if multilabel and not (isinstance(self.output.activation, Sigmoid) and self.n_outputs > 1):
             raise HyperparameterError("multilabel=True needs two or more sigmoid outputs")
         self.multilabel = multilabel
+        if preprocessing is not None:
+            _check_fit(self, preprocessing)
         self.preprocessing = preprocessing
         self.seed = draw_seed(seed)
-        self._theta = np.zeros(self.size, self.dtype)
-        self._initialize()
+        self._theta = self._initial()
         for stage, before in built_before.items():
             for slot, old in zip((s for s in self.slots if s.stage > stage), before.slots):
                 if slot.shape != old.shape:
                     raise ShapeError(f"stage {slot.stage} takes {slot.shape}, the network built before has {old.shape}")
                 self._theta[slot.start : slot.stop] = before.theta[old.start : old.stop]
 
-    def _initialize(self) -> None:
-        for stage, (layer, shape, p) in enumerate(zip(self.layers, self.shapes, self.split(self._theta)), 1):
-            for name, values in layer.initial(shape, generator(self.seed, "init", stage)).items():
-                p[name][...] = values
+    def _initial(self) -> NDArray[Any]:
+        """θ as the initialisers draw it."""
+        large = f"{self.spec}: the initial weights are beyond {self.dtype}; draw smaller ones"
+        try:
+            if self.size * self.dtype.itemsize > sys.maxsize:
+                raise MemoryError
+            theta = np.zeros(self.size, self.dtype)
+            for stage, (layer, shape, p) in enumerate(zip(self.layers, self.shapes, self.split(theta)), 1):
+                for name, values in layer.initial(shape, generator(self.seed, "init", stage)).items():
+                    with np.errstate(over="ignore"):
+                        p[name][...] = values
+        except MemoryError:
+            gib = f"{self.size * self.dtype.itemsize / 2**30:,.0f} GiB"
+            raise HyperparameterError(
+                f"{self.size:,} parameters of {self.dtype} take {gib}, more than there is"
+            ) from None
+        except OverflowError:
+            raise HyperparameterError(large) from None
+        if not np.isfinite(theta).all():
+            raise HyperparameterError(large)
+        return theta
 
     # θ
 
@@ -113,7 +132,7 @@ class Network(Architecture):
         if form == "theta":
             return self._theta.copy()
         dense = [np.column_stack([p["b"], p["W"]]) for p in self._octave_layers(form)]
-        return np.concatenate([theta.ravel(order="F") for theta in dense])
+        return np.concatenate([theta.ravel(order="F") for theta in dense] or [self._theta])
 
     def roll(self, vector: ArrayLike, form: str = "theta") -> Network:
         """Set θ from one vector, the inverse of `unroll`; returns the network.
@@ -122,11 +141,10 @@ class Network(Architecture):
         >>> net.roll([1.0, 2.0, 3.0], form="octave").parameters()["1.W"]
         array([[2., 3.]], dtype=float32)
         """
-        values = np.asarray(vector)
-        if values.shape != (self.size,) and values.shape != (self.size, 1):
-            raise ShapeError(f"θ has {self.size} entries, the vector has the shape {values.shape}")
-        check_finite(values, "the vector")
-        values = values.reshape(-1)
+        given = inputs.numbers(vector, "the vector")
+        if given.shape != (self.size,) and given.shape != (self.size, 1):
+            raise ShapeError(f"θ has {self.size} entries, the vector has the shape {given.shape}")
+        values = inputs.converted(given.reshape(-1), "the vector", self.dtype)
         if form == "theta":
             self._theta[...] = values
             return self
@@ -170,8 +188,14 @@ class Network(Architecture):
         """A network of these layers that stands on θ (its beginning, where the layers are fewer)."""
         made = Network.__new__(Network)
         Architecture.__init__(made, layers, input_shape=self.input_shape, cost=cost)
-        made.dtype, made.seed, made.preprocessing = self.dtype, self.seed, self.preprocessing
-        made.multilabel = self.multilabel and len(layers) == len(self.layers)
+        whole = len(layers) == len(self.layers)
+        made.dtype, made.seed, made.multilabel = self.dtype, self.seed, self.multilabel and whole
+        made.preprocessing = self.preprocessing
+        if made.preprocessing is not None and not whole:  # what a part answers is no class and has no unit
+            zeros = np.zeros(made.n_outputs)
+            made.preprocessing = replace(
+                made.preprocessing, task="regression", classes=None, target_mean=zeros, target_scale=zeros + 1
+            )
         made._theta = theta[: made.size]
         return made
 
@@ -197,6 +221,9 @@ class Network(Architecture):
         raw = t if self.preprocessing is None else self.preprocessing.targets(t)
         targets = inputs.target_rows(self, raw, len(rows), dtype)
         weights = inputs.sample_weights(sample_weight, len(rows), dtype)
+        if isinstance(class_weight, Mapping) and self.preprocessing is not None and class_weight:  # it names labels
+            indices = self.preprocessing.targets(list(class_weight)).tolist()
+            class_weight = dict(zip(indices, class_weight.values()))
         by_class = inputs.class_weights(self, targets, class_weight, dtype)
         if weights is not None and by_class is not None:
             weights = inputs.sample_weights(weights * by_class, len(rows), dtype)
@@ -212,7 +239,7 @@ class Network(Architecture):
 
     def _outputs(self, rows: NDArray[Any]) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
         """(z⁽ᴸ⁾, ŷ) for a stretch of rows at a time."""
-        with np.errstate(over="ignore"):  # an exp output may reach inf; it is returned as it is
+        with np.errstate(over="ignore", invalid="ignore"):  # an exp output may reach inf; it is returned as it is
             for at in range(0, len(rows), ROWS_AT_ONCE):
                 last = engines.textbook.forward(self, self._theta, rows[at : at + ROWS_AT_ONCE])[-1]
                 yield last.z, last.a
@@ -237,7 +264,8 @@ class Network(Architecture):
         if self.multilabel:
             return (y >= 0.5).astype(np.int64)
         labels = (y[..., 0] >= 0.5).astype(np.int64) if self.n_outputs == 1 else y.argmax(axis=-1)
-        return labels if self.preprocessing is None else self.preprocessing.labels(labels)
+        pre = self.preprocessing
+        return labels if pre is None or pre.classes is None else pre.labels(labels)
 
     def predict_proba(self, X: Samples) -> NDArray[Any]:
         """Class probabilities `(m, K)`; for one sigmoid output `(m, 2)`, of class 0 and class 1."""
@@ -252,10 +280,12 @@ class Network(Architecture):
         """The mean cost (without decay) and the accuracy, or for regression rmse and R²."""
         return self.evaluate_rows(*self.prepare(X, t, sample_weight))
 
+    @np.errstate(over="ignore", invalid="ignore")  # scores of a network that left the finite numbers say so themselves
     def evaluate_rows(self, rows: NDArray[Any], targets: NDArray[Any], w: NDArray[Any] | None) -> dict[str, float]:
         """`evaluate` for what `prepare` returned."""
         z, y = (np.concatenate(part) for part in zip(*self._outputs(rows)))
-        as_rows = targets if targets.ndim == y.ndim else np.eye(self.n_outputs, dtype=self.dtype)[targets]
+        labels = np.arange(self.n_outputs)
+        as_rows = targets if targets.ndim == y.ndim else (targets[:, None] == labels).astype(self.dtype)
         costs = self.output.value(z, y, as_rows).astype(np.float64)
         result = {"cost": float(np.average(costs, weights=w))}
         if self.is_classifier and np.isin(as_rows, (0, 1)).all():
@@ -305,7 +335,7 @@ class Network(Architecture):
         It computes in the network's dtype and returns float64.
         """
         rows, targets, w = self.prepare(X, t, sample_weight, class_weight)
-        _check_decay(weight_decay)
+        weight_decay = number("the cost", "weight_decay", weight_decay, least=0)
 
         def J(theta: NDArray[Any]) -> tuple[float, NDArray[Any]]:
             if theta.shape != (self.size,):
@@ -342,6 +372,15 @@ class Network(Architecture):
 
     def save(self, path: str | Path) -> None:
         """Write the network, with its preprocessing, as a safetensors file; see `load`."""
+        if not np.isfinite(self._theta).all():
+            where = int(np.argmin(np.isfinite(self._theta)))
+            raise DataError(f"{self.name_of(where)} is {self._theta[where]}; a model file holds finite weights only")
+        try:
+            again = Architecture(self.spec, cost=str(self.output.cost))
+        except UnknownNameError as error:
+            raise FileFormatError(f"a model file names only what deltarule has: {error}") from None
+        if (again.layers, again.output) != (self.layers, self.output):
+            raise FileFormatError(f"a model file would not give {self.spec} back: it names only what deltarule has")
         extra = {} if self.preprocessing is None else self.preprocessing.arrays()
         content = {
             "version": metadata.version("deltarule"),
@@ -367,12 +406,20 @@ def load(path: str | Path) -> Network:
         "seed": (int,), "preprocessing": (dict, type(None)),
     }  # fmt: skip
     meta = files.fields(f"{path}: metadata", found, kinds)
-    extra = {k.removeprefix("preprocessing."): a for k, a in arrays.items() if k.startswith("preprocessing.")}
-    own = {k: a for k, a in arrays.items() if not k.startswith("preprocessing.")}
+    extra = set() if meta["preprocessing"] is None else {k for k in arrays if k.startswith("preprocessing.")}
+    own = {k: a for k, a in arrays.items() if k not in extra}
     try:
+        if meta["dtype"] not in ("float32", "float64"):
+            raise FileFormatError(f"dtype is 'float32' or 'float64', not '{meta['dtype']}'")
         shape = Architecture(meta["network"], cost=meta["cost"])
-        _check_arrays(shape, own, _dtype(meta["dtype"]))
-        before = None if meta["preprocessing"] is None else Preprocessing.from_json(meta["preprocessing"], extra)
+        files.check_arrays({s.key: s.shape for s in shape.slots}, own, np.dtype(meta["dtype"]))
+        before = (
+            None
+            if meta["preprocessing"] is None
+            else Preprocessing.from_json(
+                meta["preprocessing"], {k.removeprefix("preprocessing."): arrays[k] for k in extra}
+            )
+        )
         net = Network(
             meta["network"], cost=meta["cost"], dtype=meta["dtype"], multilabel=meta["multilabel"], seed=meta["seed"],
             preprocessing=before,
@@ -384,38 +431,32 @@ def load(path: str | Path) -> Network:
     return net
 
 
-def _check_arrays(shape: Architecture, arrays: dict[str, NDArray[Any]], dtype: np.dtype[Any]) -> None:
-    wanted = {s.key: s.shape for s in shape.slots}
-    for key in [*wanted, *arrays]:
-        if key not in arrays or key not in wanted:
-            raise FileFormatError(f"array '{key}' is {'missing' if key in wanted else 'unknown'}")
-        if arrays[key].shape != wanted[key] or arrays[key].dtype != dtype:
-            raise FileFormatError(
-                f"array '{key}' should be {dtype} {wanted[key]}, it is {arrays[key].dtype} {arrays[key].shape}"
-            )
-        if not np.isfinite(arrays[key]).all():
-            raise FileFormatError(f"array '{key}' holds a number that is not finite")
-
-
 def _dtype(dtype: DTypeLike) -> np.dtype[Any]:
-    try:
-        found = np.dtype(dtype)
-    except TypeError:
-        found = np.dtype(object)
-    if found not in (np.float32, np.float64):
+    name = dtype if isinstance(dtype, str) else getattr(dtype, "name", getattr(dtype, "__name__", ""))
+    if dtype is not float and name not in ("float32", "float64"):
         raise HyperparameterError(f"dtype is 'float32' or 'float64', not {dtype!r}")
-    return found
+    return np.dtype("float64" if dtype is float else name)
 
 
-def _check_decay(weight_decay: float) -> None:
-    if not 0 <= weight_decay < float("inf"):
-        raise HyperparameterError(f"weight_decay must not be negative, not {weight_decay}")
+def _check_fit(net: Network, pre: Preprocessing) -> None:
+    """The network reads what the preprocessing gives, and answers what it takes back."""
+    inputs_fit = pre.n_inputs == flat_size(net.input_shape) and net.input_shape[0] is not None
+    binary = pre.classes is not None and pre.n_outputs == 2 and net.n_outputs == 1
+    if not inputs_fit or not (pre.n_outputs == net.n_outputs or binary):
+        raise ShapeError(
+            f"the preprocessing gives {pre.n_inputs} inputs and takes {pre.n_outputs} outputs, the network {net.spec} "
+            f"has {flat_size(net.input_shape)} and {net.n_outputs}"
+        )
 
 
 def _flatten(
     parts: Sequence[Layer | Network], input_shape: Shape | int | None
 ) -> tuple[list[Layer], dict[int, Network], Shape | int | None]:
     """Layers with every network among them spelled out: (layers, {stages before it: network}, input shape)."""
+    if not isinstance(parts, Sequence):
+        raise HyperparameterError(
+            f"a network is made of a text such as '784/100/10' or a list of layers, not {parts!r}"
+        )
     layers: list[Layer] = []
     networks: dict[int, Network] = {}
     for part in parts:

@@ -67,6 +67,7 @@ def number(
     """`value` as a plain Python number, if it is a finite one with above < value < below, least ≤ value ≤ most."""
     kind = numbers.Integral if whole else numbers.Real
     real: Any = value if isinstance(value, kind) and not isinstance(value, bool) else math.nan
+    real = real.item() if isinstance(real, np.generic) else real  # a float32 cannot be compared with a float64's limits
     if abs(real) <= sys.float_info.max and above < real < below and least <= real <= most:
         return int(real) if isinstance(value, numbers.Integral) else float(real)
     limits = [f"above {above:g}"] * (above > -math.inf) + [f"at least {least:g}"] * (least > -math.inf)

@@ -59,7 +59,7 @@ def _stratified(labels: NDArray[Any], fraction: float, wanted: int, order: NDArr
     _, classes = np.unique(labels, return_inverse=True, axis=0 if labels.ndim > 1 else None)
     classes = classes.reshape(-1)
     sizes = np.bincount(classes)
-    shares = np.minimum(np.floor(fraction * sizes).astype(np.int64), sizes - 1)
+    shares = np.floor(fraction * sizes).astype(np.int64)  # below the size, as the fraction is below 1
     lacking = wanted - int(shares.sum())
     for k in np.argsort(shares - fraction * sizes, kind="stable"):  # the largest remainder first
         if lacking > 0 and shares[k] < sizes[k] - 1:

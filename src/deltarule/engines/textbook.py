@@ -225,7 +225,7 @@ def clip(g: Array, norm: float | None, value: float | None) -> Array:
         largest = xp.max(xp.abs(g))
         largest = xp.where(largest > 0, largest, xp.ones_like(largest))
         length = largest * xp.sqrt(xp.sum((g / largest) * (g / largest)))  # no square overflows
-        g = xp.where(length > norm, g * (norm / length), g)
+        g = xp.where(length > norm, g * (norm / xp.where(length > norm, length, xp.ones_like(length))), g)
     return g
 
 

@@ -20,7 +20,7 @@ from deltarule.arrays import Array, Shape
 from deltarule.errors import HyperparameterError
 from deltarule.names import Named
 
-__all__ = ["Cache", "Context", "Equation", "Gradients", "Layer", "Parameters", "flat_size", "shape_text"]
+__all__ = ["MOST_UNITS", "Cache", "Context", "Equation", "Gradients", "Layer", "Parameters", "flat_size", "shape_text"]
 
 MOST_UNITS = 10**9  # of a layer, and of each side of an input
 

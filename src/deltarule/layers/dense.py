@@ -50,7 +50,7 @@ class Dense(Layer):
         super().__post_init__()
         whole = isinstance(self.units, int | np.integer) and not isinstance(self.units, bool)
         if not whole or not 1 <= self.units <= MOST_UNITS:
-            raise HyperparameterError(f"a dense layer has a whole number of units, 1 to {MOST_UNITS}, not {self.units!r}")
+            raise HyperparameterError(f"a dense layer has 1 to {MOST_UNITS} units, a whole number, not {self.units!r}")
         object.__setattr__(self, "units", int(self.units))
         if self.activation is not None:
             object.__setattr__(self, "activation", activation(self.activation))

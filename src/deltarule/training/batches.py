@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from deltarule.errors import DataError, HyperparameterError
+from deltarule.inputs import numbers
 from deltarule.randomness import draw_seed, permutation
 
 __all__ = ["Order", "batches", "count", "order"]
@@ -41,7 +42,7 @@ def order(m: int, shuffle: Order, seed: int, epoch: int) -> Rows:
         return np.arange(m)
     if not callable(shuffle):
         raise HyperparameterError(f"shuffle is True, False or a function epoch → order, not {shuffle!r}")
-    rows = np.asarray(shuffle(epoch))
+    rows = numbers(shuffle(epoch), "shuffle's order")
     if rows.ndim != 1 or not np.issubdtype(rows.dtype, np.integer) or not len(rows):
         raise DataError("shuffle must return row numbers, a vector of integers that is not empty")
     if rows.min() < 0 or rows.max() >= m:

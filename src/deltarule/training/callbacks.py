@@ -29,7 +29,7 @@ class Run:
 
     def stop(self, reason: str) -> None:
         """End training after the present epoch (or update, when a callback defines `on_step`)."""
-        self.stopped = reason
+        self.stopped = reason or "a callback ended it"
 
 
 class Callback:

@@ -51,5 +51,8 @@ def _first_fault(net: Network, done: textbook.Pass) -> tuple[int, str]:
         parts = [done.deltas[stage - 1], *done.gradients[stage - 1].values()]
         if not all(np.isfinite(part).all() for part in parts):
             return stage, "its gradient is not finite"
-    largest = [max((np.abs(g).max() for g in part.values()), default=0.0) for part in done.gradients]
+    largest = [
+        max((np.abs(g).max() for g in part.values()), default=0.0) if layer.trainable else 0.0
+        for layer, part in zip(net.layers, done.gradients)
+    ]
     return int(np.argmax(largest)) + 1, "its update is not finite"

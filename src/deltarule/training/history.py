@@ -20,9 +20,9 @@ class History:
     """Columns by name, such as `history.cost`, `history.learning_rate`, `history.validation_accuracy`.
 
     Attributes:
-        columns: name → one number an epoch: epoch (from 1), cost (the mean over the epoch's mini-batches before their
-            updates, decay included), learning_rate (η of the last update), seconds (wall time since the start), and
-            validation_… scores where validation data were given.
+        columns: name → one number an epoch: epoch (from 1), cost (the weighted mean over the epoch's samples, each
+            before the update of its mini-batch, decay included), learning_rate (η of the last update), seconds (wall
+            time since the start), and validation_… scores where validation data were given.
         step_cost: the cost of every mini-batch before its update, if `record_steps` asked for it.
         best_epoch, best_theta: where the watched cost (validation, else training) was lowest, and θ there.
         stopped: why training ended, in words.
@@ -89,14 +89,15 @@ class History:
     def from_jsonl(cls, path: str | Path) -> History:
         """The history in a file that `to_jsonl` or a run wrote."""
         history = cls()
-        for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), 1):
+        for number, line in enumerate(Path(path).read_bytes().splitlines(), 1):
             try:
                 row = dict(json.loads(line))
                 history.step_cost += map(float, row.pop("step_cost", []))
-                history.append(
-                    **{k: v if k == "epoch" else math.nan if v is None else float(v) for k, v in row.items()}
-                )
-            except (ValueError, TypeError, RecursionError):
+                values = {k: math.nan if v is None else int(v) if k == "epoch" else float(v) for k, v in row.items()}
+                if len(history) and set(values) != set(history.columns):
+                    raise ValueError("every epoch has the same columns")
+                history.append(**values)
+            except (ValueError, TypeError, OverflowError, RecursionError):
                 raise FileFormatError(f"{path}, line {number}: not a record of a training") from None
         return history
 

@@ -11,6 +11,8 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,7 +26,7 @@ from deltarule.network import Network, Samples
 from deltarule.optimizers import AdamW, Optimizer
 from deltarule.optimizers import optimizer as resolve_optimizer
 from deltarule.randomness import draw_seed
-from deltarule.schedules import Progress, Schedule
+from deltarule.schedules import Progress, Schedule, number
 from deltarule.schedules import schedule as resolve_schedule
 from deltarule.training.batches import Order, batches, count, order, whole
 from deltarule.training.callbacks import Callback, Run, reporter
@@ -47,8 +49,7 @@ class EarlyStopping:
 
     def __post_init__(self) -> None:
         whole("patience", self.patience)
-        if not 0 <= self.min_delta < float("inf"):
-            raise HyperparameterError(f"min_delta must not be negative, not {self.min_delta}")
+        number("early stopping", "min_delta", self.min_delta, least=0)
 
 
 class Plan(NamedTuple):
@@ -138,15 +139,24 @@ def train(
         raise HyperparameterError("weight_decay goes to train (in C) or to AdamW (decoupled), not to both")
     if threads is not None:
         whole("threads", threads)
-    settings = Settings(draw_seed(seed), _at_least_0("weight_decay", weight_decay) or 0.0,
-                        _positive("clip_norm", clip_norm), _positive("clip_value", clip_value))  # fmt: skip
-    rate = optimizer.own_rate if learning_rate is None else _positive("learning_rate", learning_rate)
+    if not net.trainable.any():
+        raise HyperparameterError(f"{net.spec} has nothing to train: no parameters, or every layer is frozen")
+    _check_callbacks(callbacks)
+    decay = number("train", "weight_decay", weight_decay, least=0)
+    settings = Settings(
+        draw_seed(seed), decay, _positive("clip_norm", clip_norm), _positive("clip_value", clip_value)
+    )  # fmt: skip
+    rate = _positive("learning_rate", learning_rate) or optimizer.own_rate
+    if callable(shuffle):
+        shuffle = lru_cache(maxsize=1)(shuffle)  # the first order is counted, then used
     plan = Plan(
-        optimizer, schedule, rate or 0.0, whole("epochs", epochs), whole("batch_size", batch_size), shuffle, drop_last,
+        optimizer, schedule, rate, whole("epochs", epochs), whole("batch_size", batch_size), shuffle, drop_last,
         record_steps, early_stopping, settings, engines.choose(engine),
     )  # fmt: skip
     samples = net.prepare(X, t, sample_weight, class_weight)
     samples, held = _validation(net, samples, validation, settings.seed)
+    if early_stopping is not None and not isinstance(early_stopping, EarlyStopping):
+        raise HyperparameterError(f"early_stopping is EarlyStopping(patience=…), not {early_stopping!r}")
     if early_stopping is not None and held is None:
         raise HyperparameterError("early stopping watches the validation cost: give validation=(X, t) or a fraction")
     m = len(order(len(samples[0]), shuffle, settings.seed, 0))
@@ -155,29 +165,27 @@ def train(
     return _run(run, plan, samples, held, [*reporter(verbose), *callbacks])
 
 
-def _at_least_0(what: str, value: float | None) -> float | None:
-    if value is not None and not 0 <= value < float("inf"):
-        raise HyperparameterError(f"{what} must be a finite number, not negative, not {value!r}")
-    return value
-
-
 def _positive(what: str, value: float | None) -> float | None:
-    if value is not None and not 0 < value < float("inf"):
-        raise HyperparameterError(f"{what} must be a finite number above 0, not {value!r}")
-    return value
+    return None if value is None else float(number("train", what, value, above=0))
+
+
+def _check_callbacks(callbacks: Any) -> None:
+    if not isinstance(callbacks, Sequence) or any(isinstance(c, type) for c in callbacks):
+        raise HyperparameterError("callbacks is a list of objects, such as [JSONLines('history.jsonl')]")
 
 
 def _validation(net: Network, samples: Prepared, validation: Any, seed: int) -> tuple[Prepared, Prepared | None]:
     """The samples to train on, and those to validate on."""
     if validation is None:
         return samples, None
-    if isinstance(validation, int | float):
-        targets = samples[1].reshape(len(samples[1]), -1)
-        classes = net.is_classifier and targets.shape[1] == 1
-        kept, held = holdout(targets[:, 0], validation, seed, stratify=classes)
+    if isinstance(validation, Real):
+        t = samples[1]
+        classes = net.is_classifier and not net.multilabel and bool(t.ndim == 1 or np.isin(t, (0, 1)).all())
+        kept, held = holdout(t, float(validation), seed, stratify=classes)
         return _take(samples, kept), _take(samples, held)
-    Xv, tv = validation
-    return samples, net.prepare(Xv, tv)
+    if not isinstance(validation, Sequence) or len(validation) != 2:
+        raise HyperparameterError("validation is (X, t), or the fraction of the rows to set aside")
+    return samples, net.prepare(*validation)
 
 
 def _take(samples: Prepared, rows: NDArray[np.int64]) -> Prepared:
@@ -202,7 +210,7 @@ def _run(run: Run, plan: Plan, samples: Prepared, held: Prepared | None, callbac
             improved = watched < best - (plan.early_stopping.min_delta if plan.early_stopping else 0)
             waited = 0 if improved else waited + 1
             if improved or history.best_theta is None:
-                best, history.best_epoch, history.best_theta = watched, run.epoch, net.theta.copy()
+                best, history.best_epoch, history.best_theta = min(best, watched), run.epoch, net.theta.copy()
             _tell(callbacks, "on_epoch", run)
             if plan.early_stopping is not None and waited >= plan.early_stopping.patience:
                 run.stop(f"the validation cost has not improved for {waited} epochs; the weights of epoch "
@@ -225,7 +233,7 @@ def _epoch(
     run: Run, plan: Plan, samples: Prepared, state: Any, scheduled: dict[str, float], callbacks: Sequence[Callback]
 ) -> tuple[float, Any]:
     """One epoch, slice by slice: (its mean cost over the samples, the optimiser's state)."""
-    net, total, rows_done = run.net, 0.0, 0
+    net, total, weight = run.net, 0.0, 0.0
     todo = plan.batches(len(samples[0]), run.epoch)
     by_step = any(hasattr(c, "on_step") for c in callbacks)
     stretch = 1 if by_step else -(-len(todo) // SLICES_AN_EPOCH)
@@ -242,9 +250,10 @@ def _epoch(
             raise divergence(net, samples, part[k], run.epoch + 1, outcome.diverged, rates[k], plan.settings)
         state = outcome.state
         run.step, run.learning_rate = run.step + len(part), rates[-1]
-        total += sum(c * len(rows) for c, rows in zip(outcome.costs, part))
-        rows_done += sum(map(len, part))
-        run.cost = total / rows_done
+        for cost, rows in zip(outcome.costs, part):  # one by one: slices must not change bits
+            share = len(rows) if samples[2] is None else float(samples[2][rows].sum())
+            total, weight = total + share * cost, weight + share
+        run.cost = total / weight if weight else float("nan")
         if plan.record_steps:
             run.history.step_cost += outcome.costs
         _tell(callbacks, "on_slice", run)
