@@ -1,4 +1,7 @@
-"""How long `import deltarule` takes beyond NumPy: medians of fresh processes, in turn. Run: python bench/import_time.py."""
+"""How long `import deltarule` takes beyond NumPy: medians of fresh processes, in turn.
+
+Run: python bench/import_time.py
+"""
 
 import statistics
 import subprocess

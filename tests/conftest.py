@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 ALLOWED_SKIPS = ("DELTARULE_DATA is not set",)
@@ -23,6 +24,10 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     unknown = [s for s in skipped if strict or not any(reason in str(s.longrepr) for reason in ALLOWED_SKIPS)]
     if unknown and exitstatus == 0:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+hypothesis.settings.register_profile("no clock", deadline=None)  # no test asserts a time
+hypothesis.settings.load_profile("no clock")
 
 
 @pytest.fixture(scope="session")

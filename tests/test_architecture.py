@@ -129,7 +129,10 @@ def test_default_activations_and_costs() -> None:
     assert Architecture("4/3", output="tanh").output.cost == SquaredError()
     assert Architecture("4/3", output="exp").output.cost == Poisson()
     assert Architecture("4/3", output="identity", cost="huber(2)").output.cost == Huber(2.0)
-    assert Architecture("4/3:sigmoid", output="identity").output.activation == Sigmoid()  # what the layer names counts
+    assert Architecture("4/3:sigmoid", output="sigmoid").output.activation == Sigmoid()
+    for twice in ("4/3:sigmoid", "4/3:relu/dropout(0.5)"):
+        with pytest.raises(HyperparameterError, match="output is 'tanh', but the last layer"):
+            Architecture(twice, output="tanh")
 
 
 @pytest.mark.parametrize(
@@ -159,5 +162,5 @@ def test_what_does_not_fit_is_refused(make: Any, message: str) -> None:
 def test_units_are_whole_numbers() -> None:
     assert Dense(np.int64(3)) == Dense(3)
     for units in (0, -1, 2.0, True, "3", None, 10**9 + 1):
-        with pytest.raises(HyperparameterError, match="a dense layer has 1 to 1000000000 units"):
+        with pytest.raises(HyperparameterError, match="dense: units must be a whole number, at least 1"):
             Dense(units)  # type: ignore[arg-type]

@@ -652,6 +652,16 @@ def test_no_false_alarm(made: dict[str, Any], X: NDArray[Any], t: NDArray[Any], 
     assert found.ok, str(found)
 
 
+@pytest.mark.parametrize("hidden", HIDDEN, ids=str)
+@pytest.mark.parametrize("bias", [-200.0, -37.0, -22.0, 22.0, 37.0])
+def test_no_false_alarm_in_the_tails(hidden: Any, bias: float) -> None:
+    net = dr.Network("3/4/2", activation=hidden, dtype="float64")
+    net.parameters()["1.b"][:] = bias
+    net.parameters()["2.W"][:] *= 1e-80 if str(hidden) == "exp" else 1
+    found = dr.check_gradient(net, np.eye(3), [0, 1, 1])
+    assert found.ok, str(found)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_no_false_alarm_where_the_gradient_vanishes(seed: int) -> None:
     random = np.random.default_rng(seed)

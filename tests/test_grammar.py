@@ -189,7 +189,7 @@ def test_unknown_names_get_a_suggestion(text: str, message: str) -> None:
         ("784", "a network has an input and at least one layer, such as 784/100/10"),
         ("784/100\n/10", "one line"),
         ("784/0", "a size lies between 1 and 1000000000"),
-        ("784/dropout(1)", "the rate lies in [0, 1), not 1"),
+        ("784/dropout(1)", "dropout: rate must be a finite number, at least 0 and below 1, not 1"),
         ("1/" * 60_000 + "1", "at most 100000 characters, this one has 120001"),
         ("784/f(" + "f(" * 9, "more than 8 brackets inside each other"),
     ],

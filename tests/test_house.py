@@ -15,7 +15,7 @@ import deltarule
 SOURCE = Path(deltarule.__file__).parent
 FLOORS = [  # from the ground up; a module's floor is that of the longest prefix of its name
     {"errors", "arrays"},
-    {"names"},
+    {"names", "limits"},
     {"activations", "costs", "initializers", "schedules", "randomness"},
     {"optimizers"},
     {"layers", "outputs"},
@@ -25,6 +25,7 @@ FLOORS = [  # from the ground up; a module's floor is that of the longest prefix
     {"data", "files"},
     {"inputs", "scores"},
     {"network"},
+    {"loading"},
     {"training", "minimize", "gradcheck"},
     {"cli", "__init__"},
 ]

@@ -297,12 +297,12 @@ def test_what_is_refused() -> None:
     with pytest.raises(dr.UnknownNameError, match="no minimiser 'newtn-cg'; did you mean 'newton cg'"):
         dr.minimize(net, X, t, method="newtn-cg")
     for wrong in (0, -1, 2.5, True):
-        with pytest.raises(dr.HyperparameterError, match="max_iterations must be a whole number, at least 1"):
+        with pytest.raises(dr.HyperparameterError, match="max_iterations must be"):
             dr.minimize(net, X, t, max_iterations=wrong)
     for wrong in (-1e-9, float("nan"), float("inf")):
-        with pytest.raises(dr.HyperparameterError, match="tolerance must be a finite number, not negative"):
+        with pytest.raises(dr.HyperparameterError, match="tolerance must be"):
             dr.minimize(net, X, t, tolerance=wrong)
-    with pytest.raises(dr.HyperparameterError, match="weight_decay must be a finite number at least 0"):
+    with pytest.raises(dr.HyperparameterError, match="weight_decay must be"):
         dr.minimize(net, X, t, weight_decay=-1)
     with pytest.raises(dr.ShapeError, match="X has 60 rows, the targets 59"):
         dr.minimize(net, X, t[:-1])

@@ -505,7 +505,7 @@ def test_spelled_and_pickled_values_come_back(wanted: Optimizer) -> None:
 # Refusals
 
 BAD = [
-    (lambda: Momentum(1.0), "momentum: momentum must be a finite number at least 0 and below 1, not 1.0"),
+    (lambda: Momentum(1.0), "momentum: momentum must be a finite number, at least 0 and below 1, not 1.0"),
     (lambda: Momentum(-0.1), "not -0.1"),
     (lambda: Nesterov(math.nan), "nesterov: momentum .* not nan"),
     (lambda: Momentum("reduce_on_plateau"), "momentum cannot follow 'reduce on plateau', which watches the cost"),
@@ -513,7 +513,7 @@ BAD = [
     (lambda: Momentum(SGD()), "schedule: expected a name or a value such as Constant"),  # type: ignore[arg-type]
     (lambda: Momentum(None), "not None"),  # type: ignore[arg-type]
     (lambda: Momentum("cosine").at(Progress(0, 1, 9)), "below 1, not 1.0"),
-    (lambda: AdaGrad(0), "adagrad: epsilon must be a finite number above 0, not 0"),
+    (lambda: AdaGrad(0), "adagrad: epsilon must be a finite number, above 0, not 0"),
     (lambda: AdaDelta(1), "adadelta: decay"),
     (lambda: AdaDelta(epsilon=-1), "adadelta: epsilon"),
     (lambda: RMSProp(-0.5), "rmsprop: decay"),
@@ -521,7 +521,7 @@ BAD = [
     (lambda: Adam(1.0), "adam: beta1"),
     (lambda: Adam(beta2=1.5), "adam: beta2"),
     (lambda: Adam(epsilon=0), "adam: epsilon"),
-    (lambda: AdamW(-0.1), "adamw: weight_decay must be a finite number at least 0, not -0.1"),
+    (lambda: AdamW(-0.1), "adamw: weight_decay must be a finite number, at least 0, not -0.1"),
     (lambda: AdamW(beta1=1), "adamw: beta1"),
     (lambda: AdamW(epsilon=0), "adamw: epsilon"),
     (lambda: AMSGrad(beta2=1), "amsgrad: beta2"),
@@ -530,7 +530,7 @@ BAD = [
     (lambda: RProp(1.0), "rprop: decrease"),
     (lambda: RProp(increase=1.0), "rprop: increase"),
     (lambda: RProp(minimum=0), "rprop: minimum"),
-    (lambda: RProp(minimum=1, maximum=0.5), "rprop: maximum must be a finite number at least 1, not 0.5"),
+    (lambda: RProp(minimum=1, maximum=0.5), "rprop: maximum must be a finite number, at least 1, not 0.5"),
     (lambda: optimizer("adm"), "there is no optimiser 'adm'; did you mean 'adam'"),
     (lambda: optimizer("adam(beta3=1)"), "did you mean 'beta1'|did you mean 'beta2'"),
     (lambda: optimizer("sgd(0.1)"), "takes no arguments"),

@@ -11,7 +11,7 @@
    cost: cross_entropy  total   7,510
 """
 
-from importlib.metadata import version as _version
+from typing import Any
 
 from deltarule.errors import (
     DataError,
@@ -26,8 +26,9 @@ from deltarule.errors import (
 )
 from deltarule.gradcheck import GradientCheck, check_gradient
 from deltarule.layers import Dense, Dropout
+from deltarule.loading import load
 from deltarule.minimize import Minimum, hessian_vector_product, minimize
-from deltarule.network import Network, load
+from deltarule.network import Network
 from deltarule.optimizers import (
     SGD,
     AdaDelta,
@@ -56,7 +57,14 @@ from deltarule.schedules import (
 )
 from deltarule.training import Callback, EarlyStopping, History, JSONLines, Run, batches, train
 
-__version__ = _version("deltarule")
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":  # looked up when asked: importlib.metadata takes as long as the rest
+        from importlib.metadata import version
+
+        return version("deltarule")
+    raise AttributeError(f"module 'deltarule' has no attribute '{name}'")
+
 
 __all__ = [
     "SGD",

@@ -12,7 +12,8 @@ from typing import ClassVar
 
 from deltarule.arrays import Array, namespace, real_part, where_positive
 from deltarule.errors import HyperparameterError
-from deltarule.names import Named, finite, resolve, table
+from deltarule.limits import check
+from deltarule.names import Named, resolve, table
 
 __all__ = [
     "ACTIVATIONS", "ELU", "GELU", "Activation", "Exp", "Identity", "LeakyReLU", "ReLU", "ScaledTanh", "Sigmoid",
@@ -51,7 +52,12 @@ def sigmoid(z: Array) -> Array:
 def softplus(z: Array) -> Array:
     """ln(1 + e^{z}) = max(z, 0) + ln(1 + e^{−|z|}): the exponent is never positive."""
     xp = namespace(z)
-    return where_positive(z, z) + xp.log1p(xp.exp(where_positive(z, -z, z)))
+    e = xp.exp(where_positive(z, -z, z))
+    x = real_part(e)
+    rest = xp.log1p(x)
+    if x is not e:  # a complex log1p loses the digits of small numbers: ln(1 + e) = ln(1 + x) + ln((1 + e)/(1 + x))
+        rest = rest + xp.log((1 + e) / (1 + x))
+    return where_positive(z, z) + rest
 
 
 @dataclass(frozen=True)
@@ -137,7 +143,7 @@ class LeakyReLU(Activation):
     slope: float = 0.01
 
     def __post_init__(self) -> None:
-        finite(self, "slope")
+        check(self, "slope")
 
     def f(self, z: Array) -> Array:
         return where_positive(z, z, self.slope * z)
@@ -158,7 +164,7 @@ class ELU(Activation):
     alpha: float = 1.0
 
     def __post_init__(self) -> None:
-        finite(self, "alpha")
+        check(self, "alpha")
 
     def f(self, z: Array) -> Array:
         xp = namespace(z)

@@ -83,6 +83,11 @@ class Architecture:
             raise HyperparameterError("a network has at least one layer")
         defaults = _default_activations(layers, activation, output)
         self.layers = tuple(layer.resolved(default) for layer, default in zip(layers, defaults))
+        if output is not None and self.layers[-1].f != defaults[-1]:
+            raise HyperparameterError(
+                f"output is '{defaults[-1]}', but the last layer, {self.layers[-1]}, answers by '{self.layers[-1].f}'; "
+                "say it once"
+            )
         self.shapes = self._fit()
         self.output = _output(self.layers[-1], self.shapes[-1], cost)
         self.spec = grammar.spell(self.input_shape, self.layers, _default_activations(self.layers, None, None))
@@ -115,6 +120,18 @@ class Architecture:
     def n_outputs(self) -> int:
         """K, the number of outputs of one sample (or of one time step)."""
         return math.prod(n for n in self.shapes[-1] if n is not None)
+
+    def __str__(self) -> str:
+        """The grammar's text, and below it a table: layer, output shape, parameters, total."""
+        rows = [("", "layer", "output", "parameters"), ("0", "input", shape_text(self.input_shape), "")]
+        for stage, (layer, shape) in enumerate(zip(self.layers, self.shapes[1:]), 1):
+            count = sum(s.stop - s.start for s in self.slots if s.stage == stage)
+            note = "" if layer.trainable else " (frozen)"
+            rows.append((str(stage), str(layer), shape_text(shape), f"{count:,}{note}" if count else "–"))
+        rows.append(("", f"cost: {self.output.cost}", "total", f"{self.size:,}"))
+        widths = [max(len(row[k]) for row in rows) for k in range(4)]
+        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
+        return "\n".join([self.spec, *lines])
 
     def split(self, theta: Array) -> list[Parameters]:
         """θ as the parameters of each layer, in θ's own array library (views, where it has them)."""

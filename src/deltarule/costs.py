@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from deltarule.arrays import Array, absolute, namespace, real_part, where_positive
-from deltarule.errors import HyperparameterError
-from deltarule.names import Named, finite, resolve, table
+from deltarule.limits import check
+from deltarule.names import Named, resolve, table
 
 __all__ = [
     "COSTS", "Absolute", "BinaryCrossEntropy", "Cost", "CrossEntropy", "Huber", "Poisson", "Quantile", "SquaredError",
@@ -118,8 +118,7 @@ class Huber(Cost):
     threshold: float = 1.0
 
     def __post_init__(self) -> None:
-        if finite(self, "threshold") <= 0:
-            raise HyperparameterError(f"huber: the threshold must be positive, not {self.threshold}")
+        check(self, "threshold", above=0)
 
     @property
     def breakpoints(self) -> tuple[float, ...]:
@@ -149,8 +148,7 @@ class Quantile(Cost):
     quantile: float = 0.5
 
     def __post_init__(self) -> None:
-        if not 0 < finite(self, "quantile") < 1:
-            raise HyperparameterError(f"quantile: it must lie between 0 and 1, not {self.quantile}")
+        check(self, "quantile", above=0, below=1)
 
     @property
     def breakpoints(self) -> tuple[float, ...]:

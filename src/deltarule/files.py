@@ -37,6 +37,9 @@ def write_bytes(path: str | Path, content: bytes) -> None:
             f.flush()
             os.fsync(f.fileno())
         os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise type(error)(error.errno, error.strerror, str(path)) from None  # not the temporary's name
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise

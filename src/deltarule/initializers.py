@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from deltarule.errors import HyperparameterError
-from deltarule.names import Named, finite, resolve, table
+from deltarule.limits import check
+from deltarule.names import Named, resolve, table
 
 __all__ = [
     "INITIALIZERS", "GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform", "Initializer", "LeCunNormal",
@@ -57,8 +57,7 @@ class Uniform(Initializer):
     epsilon: float = 0.12
 
     def __post_init__(self) -> None:
-        if finite(self, "epsilon") < 0:
-            raise HyperparameterError(f"uniform: ε must not be negative, not {self.epsilon}")
+        check(self, "epsilon", least=0)
 
     def draw(self, random: np.random.Generator, shape: tuple[int, ...], fan_in: int, fan_out: int) -> Values:
         return _uniform(random, shape, self.epsilon)
@@ -135,7 +134,7 @@ class Orthogonal(Initializer):
     gain: float = 1.0
 
     def __post_init__(self) -> None:
-        finite(self, "gain")
+        check(self, "gain")
 
     def draw(self, random: np.random.Generator, shape: tuple[int, ...], fan_in: int, fan_out: int) -> Values:
         rows, columns = shape[0], math.prod(shape[1:])

@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from deltarule.engines import textbook
-from deltarule.errors import DivergenceError, HyperparameterError, ShapeError
+from deltarule.errors import DivergenceError, ShapeError
+from deltarule.limits import number, whole
 from deltarule.names import find
 from deltarule.network import Network, Samples
-from deltarule.training.batches import whole
 from deltarule.training.history import History
 
 __all__ = ["Iteration", "Minimum", "hessian_vector_product", "minimize"]
@@ -104,8 +104,7 @@ def minimize(
 
     method = METHODS[find("minimiser", method, METHODS)]
     whole("max_iterations", max_iterations)
-    if not 0 <= tolerance < float("inf"):
-        raise HyperparameterError(f"tolerance must be a finite number, not negative, not {tolerance!r}")
+    number("tolerance", tolerance, least=0)
     J = _Objective(
         net.cost_function(X, t, weight_decay=weight_decay, sample_weight=sample_weight, class_weight=class_weight)
     )

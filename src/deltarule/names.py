@@ -16,13 +16,12 @@ import difflib
 import math
 import re
 from collections.abc import Iterable, Mapping
-from numbers import Real
 from typing import Any, ClassVar, NamedTuple, NoReturn, TypeVar
 
 from deltarule.errors import GrammarError, HyperparameterError, UnknownNameError
 
 __all__ = [
-    "Call", "Named", "build", "canonical", "find", "finite", "marked", "parse_call", "resolve", "spell", "table",
+    "Call", "Named", "build", "canonical", "find", "marked", "parse_call", "resolve", "spell", "table",
 ]  # fmt: skip
 
 DEEPEST = 8  # calls within calls; nothing sensible needs more, and hostile files cannot exhaust the stack
@@ -82,22 +81,6 @@ def find(kind: str, name: str, known: Iterable[str]) -> str:
     hint = f"; did you mean '{near[0]}'?" if near else ""
     shown = name if len(name) <= 60 else name[:60] + "…"
     raise UnknownNameError(f"there is no {kind} '{shown}'{hint} (known: {', '.join(names) or 'none'})")
-
-
-def finite(value: Named, field: str) -> float:
-    """The number in `field` of a value being made, kept there as a Python float; refused unless real and finite.
-
-    A NumPy scalar would widen float32 arrays to its own type, and is not spelled as a number.
-    """
-    given = getattr(value, field)
-    try:
-        number = float(given) if isinstance(given, Real) and not isinstance(given, bool) else math.nan
-    except OverflowError:  # an integer beyond the floating-point numbers, too long to show
-        number = given = math.inf
-    if not math.isfinite(number):
-        raise HyperparameterError(f"{value.name}: {field} must be a finite number, not {given!r}")
-    object.__setattr__(value, field, number)
-    return number
 
 
 def resolve(kind: str, types: Mapping[str, type[N]], value: N | str) -> N:

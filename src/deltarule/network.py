@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -20,11 +19,11 @@ from deltarule.costs import Cost
 from deltarule.data.preprocessing import Preprocessing
 from deltarule.data.table import Table
 from deltarule.errors import DataError, FileFormatError, HyperparameterError, ShapeError, UnknownNameError
-from deltarule.layers import Dense, Layer, flat_size, shape_text
+from deltarule.layers import Dense, Layer, flat_size
+from deltarule.limits import number
 from deltarule.randomness import draw_seed, generator
-from deltarule.schedules import number
 
-__all__ = ["Network", "Samples", "load"]
+__all__ = ["Network", "Samples"]
 
 Samples: TypeAlias = ArrayLike | Table | Mapping[str, Any]
 """What may stand for X: an array, and for a network with preprocessing a table of columns (a DataFrame too)."""
@@ -335,7 +334,7 @@ class Network(Architecture):
         It computes in the network's dtype and returns float64.
         """
         rows, targets, w = self.prepare(X, t, sample_weight, class_weight)
-        weight_decay = number("the cost", "weight_decay", weight_decay, least=0)
+        weight_decay = number("weight_decay", weight_decay, least=0)
 
         def J(theta: NDArray[Any]) -> tuple[float, NDArray[Any]]:
             if theta.shape != (self.size,):
@@ -358,20 +357,10 @@ class Network(Architecture):
     def __repr__(self) -> str:
         return f"Network('{self.spec}', cost='{self.output.cost}', dtype='{self.dtype}')"
 
-    def __str__(self) -> str:
-        """The grammar's text, and below it a table: layer, output shape, parameters, total."""
-        rows = [("", "layer", "output", "parameters"), ("0", "input", shape_text(self.input_shape), "")]
-        for stage, (layer, shape) in enumerate(zip(self.layers, self.shapes[1:]), 1):
-            count = sum(s.stop - s.start for s in self.slots if s.stage == stage)
-            note = "" if layer.trainable else " (frozen)"
-            rows.append((str(stage), str(layer), shape_text(shape), f"{count:,}{note}" if count else "–"))
-        rows.append(("", f"cost: {self.output.cost}", "total", f"{self.size:,}"))
-        widths = [max(len(row[k]) for row in rows) for k in range(4)]
-        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
-        return "\n".join([self.spec, *lines])
-
     def save(self, path: str | Path) -> None:
         """Write the network, with its preprocessing, as a safetensors file; see `load`."""
+        from importlib.metadata import version
+
         if not np.isfinite(self._theta).all():
             where = int(np.argmin(np.isfinite(self._theta)))
             raise DataError(f"{self.name_of(where)} is {self._theta[where]}; a model file holds finite weights only")
@@ -383,7 +372,7 @@ class Network(Architecture):
             raise FileFormatError(f"a model file would not give {self.spec} back: it names only what deltarule has")
         extra = {} if self.preprocessing is None else self.preprocessing.arrays()
         content = {
-            "version": metadata.version("deltarule"),
+            "version": version("deltarule"),
             "network": self.spec,
             "cost": str(self.output.cost),
             "dtype": str(self.dtype),
@@ -392,43 +381,6 @@ class Network(Architecture):
             "preprocessing": None if self.preprocessing is None else self.preprocessing.to_json(),
         }
         files.write(path, self.parameters() | {f"preprocessing.{k}": a for k, a in extra.items()}, content)
-
-
-def load(path: str | Path) -> Network:
-    """The network in a model file. Only built-in layers are named there; reading executes nothing.
-
-    Raises:
-        FileFormatError: the file is absent, corrupt, foreign, or of a newer format.
-    """
-    arrays, found = files.read(path)
-    kinds: dict[str, tuple[type, ...]] = {
-        "format": (int,), "version": (str,), "network": (str,), "cost": (str,), "dtype": (str,), "multilabel": (bool,),
-        "seed": (int,), "preprocessing": (dict, type(None)),
-    }  # fmt: skip
-    meta = files.fields(f"{path}: metadata", found, kinds)
-    extra = set() if meta["preprocessing"] is None else {k for k in arrays if k.startswith("preprocessing.")}
-    own = {k: a for k, a in arrays.items() if k not in extra}
-    try:
-        if meta["dtype"] not in ("float32", "float64"):
-            raise FileFormatError(f"dtype is 'float32' or 'float64', not '{meta['dtype']}'")
-        shape = Architecture(meta["network"], cost=meta["cost"])
-        files.check_arrays({s.key: s.shape for s in shape.slots}, own, np.dtype(meta["dtype"]))
-        before = (
-            None
-            if meta["preprocessing"] is None
-            else Preprocessing.from_json(
-                meta["preprocessing"], {k.removeprefix("preprocessing."): arrays[k] for k in extra}
-            )
-        )
-        net = Network(
-            meta["network"], cost=meta["cost"], dtype=meta["dtype"], multilabel=meta["multilabel"], seed=meta["seed"],
-            preprocessing=before,
-        )  # fmt: skip
-    except (HyperparameterError, ShapeError, FileFormatError, ValueError) as error:
-        raise FileFormatError(f"{path}: {error}") from None
-    for key, view in net.parameters().items():
-        view[...] = own[key]
-    return net
 
 
 def _dtype(dtype: DTypeLike) -> np.dtype[Any]:
@@ -463,6 +415,11 @@ def _flatten(
         if isinstance(part, Network):
             if not layers and input_shape is None:
                 input_shape = part.input_shape
+            if part.preprocessing is not None:
+                raise HyperparameterError(
+                    f"the network {part.spec} among the layers has preprocessing for targets of its own; set its "
+                    "preprocessing to None, and give X as preprocessing.inputs(X) makes it"
+                )
             networks[len(layers)] = part
             layers += part.layers
         else:

@@ -15,8 +15,9 @@ import numpy as np
 
 from deltarule.arrays import Array, namespace
 from deltarule.errors import HyperparameterError
+from deltarule.limits import check
 from deltarule.names import Named, resolve, table
-from deltarule.schedules import Progress, Schedule, check, schedule
+from deltarule.schedules import Progress, Schedule, schedule
 
 __all__ = [
     "OPTIMIZERS", "SGD", "AMSGrad", "AdaDelta", "AdaGrad", "Adam", "AdamW", "Momentum", "Nadam", "Nesterov",

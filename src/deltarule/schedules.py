@@ -8,8 +8,6 @@ Spans are counted in epochs (`every`, `over`, `at`, `epochs`) or in updates (the
 from __future__ import annotations
 
 import math
-import numbers
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -18,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from deltarule.errors import HyperparameterError
+from deltarule.limits import check, number
 from deltarule.names import Named, resolve, table
 
 __all__ = [
@@ -60,28 +59,6 @@ class Schedule(Named):
         raise NotImplementedError
 
 
-def number(
-    owner: str, what: str, value: Any, *, above: float = -math.inf, least: float = -math.inf,
-    below: float = math.inf, most: float = math.inf, whole: bool = False,
-) -> Any:  # fmt: skip
-    """`value` as a plain Python number, if it is a finite one with above < value < below, least ≤ value ≤ most."""
-    kind = numbers.Integral if whole else numbers.Real
-    real: Any = value if isinstance(value, kind) and not isinstance(value, bool) else math.nan
-    real = real.item() if isinstance(real, np.generic) else real  # a float32 cannot be compared with a float64's limits
-    if abs(real) <= sys.float_info.max and above < real < below and least <= real <= most:
-        return int(real) if isinstance(value, numbers.Integral) else float(real)
-    limits = [f"above {above:g}"] * (above > -math.inf) + [f"at least {least:g}"] * (least > -math.inf)
-    limits += [f"below {below:g}"] * (below < math.inf) + [f"at most {most:g}"] * (most < math.inf)
-    wanted = " ".join(["a whole number" if whole else "a finite number", " and ".join(limits)]).strip()
-    raise HyperparameterError(f"{owner}: {what} must be {wanted}, not {value!r}")
-
-
-def check(value: Named, *fields: str, whole: bool = False, **limits: float) -> None:
-    """Hold the fields of a frozen value to the limits of `number`, and store them as Python's own."""
-    for f in fields:
-        object.__setattr__(value, f, number(value.name, f, getattr(value, f), whole=whole, **limits))
-
-
 def _check_span(value: Named, epochs: str, steps: str) -> None:
     """A span is given in epochs or in steps."""
     if getattr(value, epochs) is not None and getattr(value, steps) is not None:
@@ -89,7 +66,7 @@ def _check_span(value: Named, epochs: str, steps: str) -> None:
     if getattr(value, epochs) is not None:
         check(value, epochs, above=0)
     if getattr(value, steps) is not None:
-        check(value, steps, whole=True, least=1)
+        check(value, steps, integral=True, least=1)
 
 
 def _in_steps(progress: Progress, epochs: float) -> float:
@@ -339,7 +316,9 @@ class Piecewise(Schedule):
         if (self.at is None) == (self.at_steps is None):
             raise HyperparameterError(f"{self.name}: give at= (epochs) or at_steps= (updates), one of them")
         self._hold("values", least=0)
-        boundaries = self._hold("at", above=0) if self.at is not None else self._hold("at_steps", whole=True, least=1)
+        boundaries = (
+            self._hold("at", above=0) if self.at is not None else self._hold("at_steps", integral=True, least=1)
+        )
         if len(self.values) != len(boundaries) + 1:
             raise HyperparameterError(
                 f"{self.name}: {len(boundaries)} boundaries want {len(boundaries) + 1} values, not {len(self.values)}"
@@ -351,7 +330,7 @@ class Piecewise(Schedule):
         """Store a field as a tuple of checked numbers; one number is a tuple of one."""
         given = getattr(self, field)
         members = tuple(given) if isinstance(given, tuple | list | np.ndarray) else (given,)
-        found = tuple(number(self.name, field, v, **limits) for v in members)
+        found = tuple(number(f"{self.name}: {field}", v, **limits) for v in members)
         object.__setattr__(self, field, found)
         return found
 
@@ -386,7 +365,7 @@ class ReduceOnPlateau(Schedule):
 
     def __post_init__(self) -> None:
         check(self, "rate", above=0, below=1)
-        check(self, "patience", "cooldown", whole=True, least=0)
+        check(self, "patience", "cooldown", integral=True, least=0)
         check(self, "threshold", least=0, below=1)
         check(self, "minimum", least=0, most=1)
 

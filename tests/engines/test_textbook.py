@@ -499,11 +499,12 @@ def test_complex_theta_gives_a_complex_cost_and_the_same_real_part() -> None:
 @settings(max_examples=60, deadline=None)
 def test_any_shape(sizes: list[int], n: int, k: int, m: int, data: st.DataObject) -> None:
     """One-unit layers, no hidden layer, any batch: the gradient is that of the complex step along random directions."""
-    hidden = data.draw(st.sampled_from(HIDDEN))
+    hidden = data.draw(st.sampled_from([f for f in HIDDEN if len(sizes) < 2 or f != Exp()]))  # no e^e^z
     pair = data.draw(st.sampled_from([(f, C) for f, C in PAIRS if k > 1 or not isinstance(f, Softmax)]))
     random = np.random.default_rng(data.draw(st.integers(0, 999)))
     spec = "/".join(map(str, [n, *sizes, k]))
     net = network(spec, activation=hidden, output=pair[0], cost=pair[1], seed=m)
+    net.theta /= 2
     X, t, w = random.normal(size=(m, n)), targets(*pair, (m, k), random), random.uniform(0.1, 2, m)
     done = textbook.backpropagate(net, net.theta, X, t, sample_weight=w, weight_decay=0.05)
     C, g = textbook.cost_and_gradient(net, net.theta, X, t, sample_weight=w, weight_decay=0.05)

@@ -533,10 +533,10 @@ def test_clipping_bounds_the_step(dtype: str) -> None:
 
 
 NUMBERS: list[tuple[str, list[Any], str]] = [
-    ("learning_rate", [0, -0.1, np.nan, np.inf, "0.1", True, [0.1], 1j], "must be a finite number above 0"),
-    ("weight_decay", [-1e-9, np.nan, np.inf, "0", None], "weight_decay must be a finite number at least 0"),
-    ("clip_norm", [0, -1, np.nan, np.inf, "1"], "clip_norm must be a finite number above 0"),
-    ("clip_value", [0, -1, np.nan, np.inf, [1]], "clip_value must be a finite number above 0"),
+    ("learning_rate", [0, -0.1, np.nan, np.inf, "0.1", True, [0.1], 1j], "must be a finite number, above 0"),
+    ("weight_decay", [-1e-9, np.nan, np.inf, "0", None], "weight_decay must be a finite number, at least 0"),
+    ("clip_norm", [0, -1, np.nan, np.inf, "1"], "clip_norm must be a finite number, above 0"),
+    ("clip_value", [0, -1, np.nan, np.inf, [1]], "clip_value must be a finite number, above 0"),
     ("epochs", [0, -1, 1.0, np.nan, "3", True, None], "epochs must be a whole number, at least 1"),
     ("batch_size", [0, -1, 2.5, np.inf, "3", None], "batch_size must be a whole number, at least 1"),
     ("threads", [0, -1, 1.5], "threads must be a whole number, at least 1"),
@@ -588,7 +588,7 @@ def test_patience(patience: Any) -> None:
 
 @pytest.mark.parametrize("min_delta", [-1, np.nan, np.inf, "0"])
 def test_min_delta(min_delta: Any) -> None:
-    with pytest.raises(HyperparameterError, match="min_delta must be a finite number at least 0"):
+    with pytest.raises(HyperparameterError, match="min_delta must be a finite number, at least 0"):
         EarlyStopping(min_delta=min_delta)
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Sequence
+from importlib.metadata import version as installed
 from typing import Annotated, Any
 
 import typer
 
-from deltarule import __version__
 from deltarule.cli import check, evaluate, info, predict, train
 from deltarule.errors import DeltaruleError
 
@@ -29,7 +29,7 @@ for module in (train, evaluate, predict, check, info):
 
 def _version(value: bool) -> None:
     if value:
-        typer.echo(f"deltarule {__version__}")
+        typer.echo(f"deltarule {installed('deltarule')}")
         raise typer.Exit
 
 

@@ -11,9 +11,9 @@ import typer
 from deltarule.activations import Exp, Sigmoid, Softmax
 from deltarule.cli.run_folder import open_model
 from deltarule.gradcheck import check_gradient
+from deltarule.limits import whole
 from deltarule.network import Network
 from deltarule.randomness import draw_seed, generator
-from deltarule.training.batches import whole
 
 __all__ = ["check"]
 

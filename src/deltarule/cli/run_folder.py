@@ -16,7 +16,8 @@ import tomli_w
 
 from deltarule.errors import DataError, FileFormatError
 from deltarule.files import write_bytes
-from deltarule.network import Network, load
+from deltarule.loading import load
+from deltarule.network import Network
 
 __all__ = ["RunFolder"]
 

@@ -18,13 +18,14 @@ from deltarule.cli.show import print_scores
 from deltarule.data import Dataset, Preprocessing, holdout, read
 from deltarule.data.targets import Task
 from deltarule.errors import HyperparameterError, ShapeError
+from deltarule.limits import whole
 from deltarule.network import Network
 from deltarule.optimizers import optimizer as resolve_optimizer
 from deltarule.randomness import draw_seed
 from deltarule.schedules import schedule as resolve_schedule
 from deltarule.training import EarlyStopping, JSONLines, Run
 from deltarule.training import train as fit
-from deltarule.training.batches import count, whole
+from deltarule.training.batches import count
 
 __all__ = ["held_out_rows", "train"]
 

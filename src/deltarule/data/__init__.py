@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from deltarule.data.columns import Column
 from deltarule.data.dataset import Dataset
 from deltarule.data.preprocessing import Preprocessing
-from deltarule.data.sources import read
 from deltarule.data.split import holdout
 from deltarule.data.table import Table
 
 __all__ = ["Column", "Dataset", "Preprocessing", "Table", "holdout", "read"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "read":  # the readers of files are loaded when the first one is read
+        from deltarule.data.sources import read
+
+        return read
+    raise AttributeError(f"module 'deltarule.data' has no attribute '{name}'")

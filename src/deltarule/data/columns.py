@@ -74,7 +74,6 @@ def fit_columns(table: Table, *, impute: bool) -> tuple[Column, ...]:
     Raises:
         DataError: missing cells (unless `impute`), an infinite number, a column of numbers with a few words among them,
             a column without any value, one with a different word in every row.
-
     """
     parsed = {name: _parse(cells) for name, cells in table.columns.items()}
     if not impute:
@@ -117,7 +116,6 @@ def encode(columns: Sequence[Column], table: Table) -> NDArray[np.float64]:
 
     Raises:
         DataError: columns missing or too many, missing cells, a word for a number, a level unseen at training.
-
     """
     cells = _matched(columns, table)
     chosen = Table(cells, table.places, table.origin, table.unit, table.named)

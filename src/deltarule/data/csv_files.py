@@ -55,7 +55,6 @@ def read_table(path: Path) -> Table:
     ...     _ = file.write_text('name,height\n"Graz, Styria",353\n')
     ...     read_table(file).columns["name"][0]
     'Graz, Styria'
-
     """
     with reading(path):
         try:

@@ -35,7 +35,6 @@ class Dataset:
     >>> data = Dataset("two", np.eye(2), np.array([0, 1]))
     >>> len(data), data.fingerprint()[:8]
     (2, 'd003688a')
-
     """
 
     name: str

@@ -52,7 +52,6 @@ def read_idx(path: Path) -> NDArray[Any]:
     ...     _ = file.write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 3, 7, 2, 1]))
     ...     read_idx(file)
     array([7, 2, 1], dtype=uint8)
-
     """
     with reading(path):
         size = path.stat().st_size

@@ -39,7 +39,6 @@ class Preprocessing:
     >>> pre = Preprocessing.fit({"age": [20, 40], "town": ["Graz", "Linz"]}, ["no", "yes"])
     >>> pre.inputs({"age": [30], "town": ["Linz"]}), pre.targets(["yes"]), pre.labels([0])
     (array([[0., 0., 1.]]), array([1]), array(['no'], dtype='<U3'))
-
     """
 
     task: Task
@@ -73,7 +72,6 @@ class Preprocessing:
 
         >>> Preprocessing.fit([[1.0], [3.0]], [0.5, 2.5]).predictions([0.0])
         array([1.5])
-
         """
         t = checks.targets(t, "the targets")
         columns: tuple[Column, ...] | None = None
@@ -117,7 +115,6 @@ class Preprocessing:
         Raises:
             DataError: NaN or infinity, missing cells, unknown levels, columns missing or too many, pixels beyond 0…255.
             ShapeError: samples of another shape.
-
         """
         if _is_table(X):
             X = Table.of(X)
@@ -142,7 +139,6 @@ class Preprocessing:
 
         >>> Preprocessing.fit([[1.0], [2.0]], ["b", "a"]).targets(["a", "b", "b"])
         array([0, 1, 1])
-
         """
         found = checks.targets(t, "the targets")
         if self.classes is not None:
@@ -200,7 +196,6 @@ class Preprocessing:
         >>> pre = Preprocessing.fit([[1.0], [2.0]], ["b", "a"])
         >>> Preprocessing.from_json(pre.to_json(), pre.arrays()).classes
         ('a', 'b')
-
         """
         return cls(**stored.checked(document, arrays))
 

@@ -44,7 +44,6 @@ def standardise(X: NDArray[Any], mean: Any, scale: Any) -> NDArray[Any]:
 
     Raises:
         DataError: a value so far from the training data that the result is not finite.
-
     """
     out = np.empty(X.shape, np.float64 if X.dtype == np.float64 else np.float32)
     with np.errstate(over="ignore"):

@@ -41,7 +41,6 @@ def read(source: str | Path, *, target: str | None = None, with_targets: bool = 
     >>> data = read("iris")
     >>> data.name, data.X.shape, data.t.shape
     ('iris', (150, 4), (150,))
-
     """
     name = embedded_name(source) if isinstance(source, str) else None
     if name is not None:

@@ -35,7 +35,6 @@ def holdout(t: ArrayLike, fraction: float, seed: int, *, stratify: bool) -> tupl
     >>> train, held = holdout(["a"] * 8 + ["b"] * 4, 0.25, seed=0, stratify=True)
     >>> len(train), sum(held < 8), sum(held >= 8)
     (9, np.int64(2), np.int64(1))
-
     """
     if isinstance(fraction, bool) or not 0 < fraction < 1:
         raise HyperparameterError(f"the held-out fraction must lie between 0 and 1, not {fraction}")

@@ -44,7 +44,6 @@ class Table:
 
         Raises:
             DataError: columns of several lengths, two of one name, none at all, cells that are no number and no word.
-
         """
         if isinstance(data, Table):
             return data

@@ -74,7 +74,6 @@ def class_indices(t: NDArray[Any], classes: tuple[Label, ...]) -> NDArray[Any]:
     Raises:
         DataError: a label that was not there at training, named with its row.
         ShapeError: rows of another width than the number of classes.
-
     """
     if t.ndim == 2:
         if t.shape[1] != len(classes):

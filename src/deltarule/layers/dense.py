@@ -22,6 +22,7 @@ from deltarule.arrays import Array, Shape, namespace
 from deltarule.errors import HyperparameterError
 from deltarule.initializers import GlorotUniform, HeUniform, Initializer, Zeros, initializer
 from deltarule.layers.base import MOST_UNITS, Cache, Context, Equation, Gradients, Layer, Parameters, flat_size
+from deltarule.limits import check
 
 __all__ = ["Dense"]
 
@@ -48,10 +49,7 @@ class Dense(Layer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        whole = isinstance(self.units, int | np.integer) and not isinstance(self.units, bool)
-        if not whole or not 1 <= self.units <= MOST_UNITS:
-            raise HyperparameterError(f"a dense layer has 1 to {MOST_UNITS} units, a whole number, not {self.units!r}")
-        object.__setattr__(self, "units", int(self.units))
+        check(self, "units", integral=True, least=1, most=MOST_UNITS)
         if self.activation is not None:
             object.__setattr__(self, "activation", activation(self.activation))
         if self.initializer is not None:
@@ -60,6 +58,8 @@ class Dense(Layer):
 
     @property
     def f(self) -> Activation:
+        if self.activation is None:
+            raise HyperparameterError(f"{self} has no activation yet; its place in a network gives it one")
         return cast(Activation, self.activation)
 
     def resolved(self, default: Activation) -> Layer:

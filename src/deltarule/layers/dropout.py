@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from deltarule.arrays import Array, Shape
-from deltarule.errors import HyperparameterError
 from deltarule.layers.base import Context, Equation, Gradients, Layer, Parameters
-from deltarule.names import finite
+from deltarule.limits import check
 
 __all__ = ["Dropout"]
 
@@ -42,8 +41,7 @@ class Dropout(Layer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 <= finite(self, "rate") < 1:
-            raise HyperparameterError(f"dropout: the rate lies in [0, 1), not {self.rate!r}")
+        check(self, "rate", least=0, below=1)
 
     def output_shape(self, input_shape: Shape) -> Shape:
         return input_shape

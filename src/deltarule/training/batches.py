@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from deltarule.errors import DataError, HyperparameterError
 from deltarule.inputs import numbers
+from deltarule.limits import whole
 from deltarule.randomness import draw_seed, permutation
 
 __all__ = ["Order", "batches", "count", "order"]
@@ -18,13 +18,6 @@ Order = bool | Callable[[int], ArrayLike]
 """True: a new order each epoch; False: as the rows stand; a callable: epoch (from 0) → the rows in order."""
 
 Rows = NDArray[np.int64]
-
-
-def whole(what: str, value: Any, least: int = 1) -> int:
-    """`value` as a whole number, at least `least`."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise HyperparameterError(f"{what} must be a whole number, at least {least}, not {value!r}")
-    return int(value)
 
 
 def count(m: int, size: int, drop_last: bool = False) -> int:

@@ -22,13 +22,14 @@ from deltarule import engines
 from deltarule.data.split import holdout
 from deltarule.engines.textbook import Settings, Slice
 from deltarule.errors import HyperparameterError
+from deltarule.limits import number, whole
 from deltarule.network import Network, Samples
 from deltarule.optimizers import AdamW, Optimizer
 from deltarule.optimizers import optimizer as resolve_optimizer
 from deltarule.randomness import draw_seed
-from deltarule.schedules import Progress, Schedule, number
+from deltarule.schedules import Progress, Schedule
 from deltarule.schedules import schedule as resolve_schedule
-from deltarule.training.batches import Order, batches, count, order, whole
+from deltarule.training.batches import Order, batches, count, order
 from deltarule.training.callbacks import Callback, Run, reporter
 from deltarule.training.divergence import divergence
 from deltarule.training.history import History
@@ -49,7 +50,7 @@ class EarlyStopping:
 
     def __post_init__(self) -> None:
         whole("patience", self.patience)
-        number("early stopping", "min_delta", self.min_delta, least=0)
+        number("min_delta", self.min_delta, least=0)
 
 
 class Plan(NamedTuple):
@@ -142,7 +143,7 @@ def train(
     if not net.trainable.any():
         raise HyperparameterError(f"{net.spec} has nothing to train: no parameters, or every layer is frozen")
     _check_callbacks(callbacks)
-    decay = number("train", "weight_decay", weight_decay, least=0)
+    decay = number("weight_decay", weight_decay, least=0)
     settings = Settings(
         draw_seed(seed), decay, _positive("clip_norm", clip_norm), _positive("clip_value", clip_value)
     )  # fmt: skip
@@ -166,7 +167,7 @@ def train(
 
 
 def _positive(what: str, value: float | None) -> float | None:
-    return None if value is None else float(number("train", what, value, above=0))
+    return None if value is None else float(number(what, value, above=0))
 
 
 def _check_callbacks(callbacks: Any) -> None:
