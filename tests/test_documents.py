@@ -79,13 +79,13 @@ def test_the_minimiser_reaches_the_course_s_accuracy(exercise: Exercise) -> None
     _, X, labels = exercise
     start = {"initializer": "uniform(0.12)", "bias_initializer": "uniform(0.12)"}
     layers = [dr.Dense(25, "sigmoid", **start), dr.Dense(10, "sigmoid", **start)]
-    for method, least in [("CG", 0.943), ("L-BFGS-B", 0.953)]:
+    for method, least, most in [("CG", 0.943, 0.963), ("L-BFGS-B", 0.953, 0.98)]:
         net = dr.Network(layers, input_shape=400, seed=0)
         assert 0.11 < np.abs(net.theta).max() <= np.float32(0.12)
         found = dr.minimize(net, X, labels, method=method, weight_decay=1 / M, max_iterations=50)
         assert found.iterations == 50
         assert found.cost < 0.5
-        assert least <= np.mean(net.predict(X) == labels) < 0.99
+        assert least <= np.mean(net.predict(X) == labels) <= most
 
 
 def test_one_vs_all_logistic_regression(exercise: Exercise) -> None:

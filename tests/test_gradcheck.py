@@ -78,6 +78,7 @@ def test_one_method_alone(method: str) -> None:
 def test_large_networks_are_sampled() -> None:
     net = dr.Network("784/20/10", activation="sigmoid")
     X, t = np.random.default_rng(0).random((3, 784)), [1, 2, 9]
+    X[0, 501] = 1e3  # its weights have by far the largest gradient
     found = dr.check_gradient(net, X, t)
     assert found.ok
     assert [(row.array, row.entries) for row in found.rows[::2]] == [
@@ -632,6 +633,7 @@ def alarm_cases() -> list[Any]:
         ("784/100/10 sparse", {"spec": "784/100/10", "activation": "sigmoid"}, pixels / 255, mnist, 1.0),
         ("784/30/10 sparse, 0…255", {"spec": "784/30/10", "activation": "sigmoid"}, pixels, mnist, 1.0),
         ("784/30/10 relu, uint8", {"spec": "784/30/10"}, pixels.astype(np.uint8), mnist, 1.0),
+        ("inputs of 1e200", {"spec": "10/3", "output": "identity", "cost": "absolute"}, 1e200 * normal, normal[:, :3], 1.0),
         ("batch 1", {"spec": "10/8/3"}, normal[:1], labels[:1], 1.0),
         ("inputs of 1e4", {"spec": "10/8/3", "activation": "tanh"}, 1e4 * normal, labels, 1.0),
         ("inputs of 1e6, linear", {"spec": "10/3", "output": "identity"}, 1e6 * normal, normal[:, :3], 1.0),
