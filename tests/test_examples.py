@@ -30,7 +30,11 @@ def test_the_readme_in_ten_lines(tmp_path, monkeypatch):
     assert names["net"].theta.shape == names["gradient"].shape
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "docs").glob("*.md")) + [ROOT / "README.md"], ids=lambda p: p.name)
+@pytest.mark.parametrize(
+    "path",
+    [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md", ROOT / "bench" / "RESULTS.md"],
+    ids=lambda p: p.name,
+)
 def test_links_lead_somewhere(path):
     for target in re.findall(r"\]\(([^)#]+)\)", path.read_text(encoding="utf-8")):
         assert target.startswith("https://") or (path.parent / target).exists(), target
