@@ -124,7 +124,7 @@ def test_what_is_asked_for_must_make_sense() -> None:
     with pytest.raises(dr.HyperparameterError, match="method is 'complex', 'central' or 'both', not 'forward'"):
         dr.check_gradient(net, np.eye(2), [0, 1], method="forward")
     for epsilon in (0, 1, -1e-4, float("nan")):
-        with pytest.raises(dr.HyperparameterError, match="epsilon lies between 0 and 1"):
+        with pytest.raises(dr.HyperparameterError, match="epsilon must be a finite number, above 0 and below 1"):
             dr.check_gradient(net, np.eye(2), [0, 1], epsilon=epsilon)
     with pytest.raises(dr.DivergenceError, match=r"the cost is (inf|nan) at these weights"):
         dr.check_gradient(dr.Network("2/3/2", activation="exp"), [[1e6, 1e6], [-1e6, -1e6]], [0, 1])
@@ -504,6 +504,14 @@ def test_a_gradient_that_is_not_a_number_is_wrong(monkeypatch: pytest.MonkeyPatc
         assert found.worst.array.endswith("b")
 
 
+def test_noise_that_overflows_excuses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    net, data = example(USUAL, 0)
+    monkeypatch.setattr(gradcheck._Rounding, "_within", lambda self, done, start: np.full(len(self.probe.u), np.inf))
+    assert dr.check_gradient(net, **data).ok
+    monkeypatch.setattr(dr.Dense, "backward", backward(b=lambda b, *_: 2 * b)(dr.Dense.backward))
+    assert not dr.check_gradient(net, **data, method="complex").ok
+
+
 # Kinks
 
 
@@ -633,7 +641,7 @@ def alarm_cases() -> list[Any]:
         ("784/100/10 sparse", {"spec": "784/100/10", "activation": "sigmoid"}, pixels / 255, mnist, 1.0),
         ("784/30/10 sparse, 0…255", {"spec": "784/30/10", "activation": "sigmoid"}, pixels, mnist, 1.0),
         ("784/30/10 relu, uint8", {"spec": "784/30/10"}, pixels.astype(np.uint8), mnist, 1.0),
-        ("inputs of 1e200", {"spec": "10/3", "output": "identity", "cost": "absolute"}, 1e200 * normal, normal[:, :3], 1.0),
+        ("1e200", {"spec": "10/3", "output": "identity", "cost": "absolute"}, 1e200 * normal, normal[:, :3], 1.0),
         ("batch 1", {"spec": "10/8/3"}, normal[:1], labels[:1], 1.0),
         ("inputs of 1e4", {"spec": "10/8/3", "activation": "tanh"}, 1e4 * normal, labels, 1.0),
         ("inputs of 1e6, linear", {"spec": "10/3", "output": "identity"}, 1e6 * normal, normal[:, :3], 1.0),
@@ -662,6 +670,17 @@ def test_no_false_alarm_in_the_tails(hidden: Any, bias: float) -> None:
     net.parameters()["2.W"][:] *= 1e-80 if str(hidden) == "exp" else 1
     found = dr.check_gradient(net, np.eye(3), [0, 1, 1])
     assert found.ok, str(found)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_false_alarm_where_large_numbers_cancel(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    net = dr.Network("50/4/2", activation="tanh", dtype="float64", seed=seed)
+    X = 1e8 * random.normal(size=(1, 50))
+    net.parameters()["1.b"][:] = 0.5 - net.parameters()["1.W"] @ X[0]  # z ≈ ½ is what 50 numbers of 1e7 leave over
+    found = dr.check_gradient(net, X, [1], method="complex")
+    assert found.ok, str(found)
+    assert found.rows[0].analytic > 1
 
 
 @pytest.mark.parametrize("seed", range(3))

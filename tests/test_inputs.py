@@ -274,10 +274,10 @@ def test_class_weights_by_name() -> None:
         (FLAT, [0, 1], {0: np.nan}, "class_weight of class 0 is nan"),
         (FLAT, [0, 1], {0: "a"}, "class_weight of class 0 is 'a'"),
         (FLAT, [0, 1], {0: 0, 1: 0}, "some must be positive"),
-        (FLAT, np.eye(3)[:2], "balanced", "targets that are classes"),
+        (FLAT, np.full((2, 3), 1 / 3), "balanced", "targets that are classes"),
         (REAL, np.zeros((2, 2)), "balanced", "needs a classifier"),
         (Architecture("4/1", output="identity"), [[0.0], [1.0]], "balanced", "needs a classifier"),
-        (YES, [[0.0], [0.5]], "balanced", "some lie between 0 and 1"),
+        (YES, [[0.0], [0.5]], "balanced", "targets that are classes"),
     ],
 )
 def test_class_weights_that_do_not_fit(net: Architecture, t: Any, given_: Any, message: str) -> None:

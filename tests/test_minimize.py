@@ -181,7 +181,12 @@ def test_torch_s_hessian_vector_product(activation: str) -> None:
 def test_history_and_callback(method: str) -> None:
     net, X, t = classes("4/5/3")
     told: list[Iteration] = []
-    found = dr.minimize(net, X, t, method=method, max_iterations=12, weight_decay=0.01, callback=told.append)
+
+    def callback(now: Iteration) -> None:
+        told.append(now)
+        assert net.cost_and_gradient(X, t, weight_decay=0.01)[0] == now.cost  # θ is already there
+
+    found = dr.minimize(net, X, t, method=method, max_iterations=12, weight_decay=0.01, callback=callback)
     history = found.history
     assert list(history.columns) == ["iteration", "cost", "gradient_norm", "evaluations", "seconds"]
     assert history.iteration == list(range(1, found.iterations + 1)) == [now.iteration for now in told]
@@ -251,6 +256,7 @@ def test_precision_ends_it(method: str) -> None:
 def test_another_limit_of_scipy_s() -> None:
     net, X, t = classes("4/5/3")
     found = dr.minimize(net, X, t, options={"maxfun": 4})
+    assert found.cost == net.cost_and_gradient(X, t)[0]
     assert found.reason.startswith("a limit is reached (largest gradient ")
     assert not found.converged
 

@@ -127,9 +127,9 @@ def test_calls_are_parsed() -> None:
         ("zzz", "there is no activation 'zzz' (known: identity, sigmoid, tanh,"),
         (
             "leaky_relu(slop=1)",
-            "there is no argument of activation 'leaky relu' 'slop'; did you mean 'slope'? (known: slope)",
+            "there is no argument 'slop' of activation 'leaky relu'; did you mean 'slope'? (known: slope)",
         ),
-        ("relu(slope=1)", "there is no argument of activation 'relu' 'slope' (known: none)"),
+        ("relu(slope=1)", "there is no argument 'slope' of activation 'relu' (known: none)"),
     ],
 )
 def test_unknown_names_get_a_suggestion(given_: str, message: str) -> None:

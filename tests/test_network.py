@@ -202,8 +202,18 @@ def test_a_part_shares_the_weights() -> None:
     "stages", [0, -1, slice(1, None), slice(1, 2), slice(None, 0), slice(None, None, 2), "1"], ids=str
 )
 def test_parts_begin_at_the_input(stages: Any) -> None:
-    with pytest.raises(IndexError, match=r"net\[:k\]"):
+    with pytest.raises(HyperparameterError, match=r"net\[:k\]"):
         Network("4/3/2")[stages]
+
+
+def test_a_network_is_no_list() -> None:
+    with pytest.raises(TypeError):
+        list(Network("4/3/2"))  # type: ignore[call-overload]
+
+
+def test_multilabel_takes_no_labels() -> None:
+    with pytest.raises(ShapeError, match="multilabel targets are rows"):
+        Network("4/3:sigmoid", multilabel=True).evaluate(np.zeros((2, 4)), [0, 1])
 
 
 def test_copies_do_not_share() -> None:

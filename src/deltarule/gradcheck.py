@@ -26,8 +26,9 @@ from numpy.typing import ArrayLike, NDArray
 from deltarule.engines import textbook
 from deltarule.errors import DivergenceError, HyperparameterError
 from deltarule.layers import Gradients
+from deltarule.limits import number
 from deltarule.network import Network, Samples
-from deltarule.randomness import generator
+from deltarule.randomness import draw_seed, generator
 
 __all__ = ["ArrayCheck", "GradientCheck", "check_gradient"]
 
@@ -166,8 +167,8 @@ def check_gradient(
     """
     if method not in METHODS:
         raise HyperparameterError(f"method is 'complex', 'central' or 'both', not {method!r}")
-    if not 0 < epsilon < 1:
-        raise HyperparameterError(f"epsilon lies between 0 and 1, not {epsilon!r}")
+    number("epsilon", epsilon, above=0, below=1)
+    weight_decay, seed = number("weight_decay", weight_decay, least=0), draw_seed(seed)
     rows, targets, w = net.prepare(X, t, sample_weight, dtype=np.float64)
     masks = textbook.dropout_masks(net, seed, 1, np.arange(len(rows)), np.float64) if dropout else None
     probe = _Probe(net, rows, targets, {"weight_decay": weight_decay, "sample_weight": w, "masks": masks})

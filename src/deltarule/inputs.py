@@ -22,7 +22,16 @@ from deltarule.data.checks import check_finite
 from deltarule.errors import DataError, ShapeError
 from deltarule.layers import flat_size, shape_text
 
-__all__ = ["class_weights", "converted", "is_one_sample", "numbers", "sample_rows", "sample_weights", "target_rows"]
+__all__ = [
+    "class_labels",
+    "class_weights",
+    "converted",
+    "is_one_sample",
+    "numbers",
+    "sample_rows",
+    "sample_weights",
+    "target_rows",
+]
 
 SUM_TOLERANCE = 1e-3  # how far from 1 the rows of soft targets may sum before they are refused
 
@@ -91,7 +100,7 @@ def _sample_shape(wanted: Shape, given: tuple[int, ...]) -> tuple[int, ...]:
     )
 
 
-def target_rows(net: Architecture, t: ArrayLike, m: int, dtype: Any) -> NDArray[Any]:
+def target_rows(net: Architecture, t: ArrayLike, m: int, dtype: Any, *, multilabel: bool = False) -> NDArray[Any]:
     """Targets for m samples: int64 labels `(m,)` where integers name classes, else rows `(m, K)` in the given dtype."""
     k, rows = net.n_outputs, numbers(t, "the targets")
     if net.shapes[-1][0] is None:
@@ -102,6 +111,8 @@ def target_rows(net: Architecture, t: ArrayLike, m: int, dtype: Any) -> NDArray[
         raise ShapeError(f"X has {m} rows, the targets {len(rows)}")
     check_finite(rows, "the targets")
     if k > 1 and rows.ndim == 1:
+        if multilabel:
+            raise ShapeError(f"multilabel targets are rows (m, {k}) of 0 and 1, not labels (m,)")
         return _labels(rows, k)
     if rows.shape not in ((m, k), (m,) if k == 1 else (m, k)):
         labels = f"({m},) or ({m}, 1)" if k == 1 else f"({m}, {k}), or ({m},) for classes"
@@ -155,6 +166,18 @@ def sample_weights(weights: ArrayLike | None, m: int, dtype: Any) -> NDArray[Any
     return w
 
 
+def class_labels(net: Architecture, t: NDArray[Any]) -> NDArray[np.int64] | None:
+    """The class of each row where a classifier's targets are classes: labels, one-hot rows, 0 and 1 for one output."""
+    if not isinstance(net.output.activation, Softmax | Sigmoid):
+        return None
+    if t.ndim == 1:
+        return t.astype(np.int64)
+    whole = bool(np.isin(t, (0, 1)).all())
+    if t.shape[1] == 1:
+        return t[:, 0].astype(np.int64) if whole else None
+    return t.argmax(axis=1) if whole and bool((t.sum(axis=1) == 1).all()) else None
+
+
 def class_weights(net: Architecture, t: NDArray[Any], given: Any, dtype: Any) -> NDArray[Any] | None:
     """The weight of each row by its class: `given` maps class → weight (1 unless named), or is "balanced".
 
@@ -162,11 +185,9 @@ def class_weights(net: Architecture, t: NDArray[Any], given: Any, dtype: Any) ->
     """
     if given is None:
         return None
-    if not isinstance(net.output.activation, Softmax | Sigmoid) or (t.ndim > 1 and t.shape[1] > 1):
+    labels = class_labels(net, t)
+    if labels is None:
         raise DataError("class_weight needs a classifier (softmax or sigmoid outputs) and targets that are classes")
-    labels = t.reshape(-1).astype(np.int64)
-    if (labels != t.reshape(-1)).any():
-        raise DataError("class_weight needs targets that are classes, and some lie between 0 and 1")
     if not isinstance(given, Mapping):
         if not isinstance(given, str) or given != "balanced":
             raise DataError(f"class_weight is a mapping class → weight or 'balanced', not {given!r}")

@@ -9,7 +9,7 @@ rounding, at the price of one pass in complex numbers, and no second backward pa
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from deltarule.engines import textbook
-from deltarule.errors import DivergenceError, ShapeError
+from deltarule.errors import DivergenceError, HyperparameterError, ShapeError
 from deltarule.limits import number, whole
 from deltarule.names import find
 from deltarule.network import Network, Samples
@@ -105,6 +105,10 @@ def minimize(
     method = METHODS[find("minimiser", method, METHODS)]
     whole("max_iterations", max_iterations)
     number("tolerance", tolerance, least=0)
+    if callback is not None and not callable(callback):
+        raise HyperparameterError(f"callback is a function of an Iteration, not {callback!r}")
+    if not isinstance(options, Mapping | None):
+        raise HyperparameterError(f"options is a mapping for SciPy, not {options!r}")
     J = _Objective(
         net.cost_function(X, t, weight_decay=weight_decay, sample_weight=sample_weight, class_weight=class_weight)
     )
@@ -146,9 +150,7 @@ def minimize(
             **curvature,
         )
     evaluations = J.evaluations
-    if J(found.x)[0] <= J(net.theta.astype(np.float64))[0]:
-        net.theta = found.x
-    C = J(net.theta.astype(np.float64))[0]
+    C = J(net.theta.astype(np.float64))[0]  # of the last iterate; SciPy may end on a point it only tried
     history.stopped = history.stopped or _reason(found, method, settings)
     return Minimum(C, int(found.nit), evaluations, bool(found.success), history.stopped, history)
 

@@ -64,23 +64,26 @@ def table(*types: type[N]) -> dict[str, type[N]]:
     return {t.name: t for t in types}
 
 
-def find(kind: str, name: str, known: Iterable[str]) -> str:
+def find(kind: str, name: str, known: Iterable[str], where: str = "") -> str:
     """The canonical form of `name` if it is known, else an error that suggests the nearest one.
 
     >>> find("activation", "rely", ["relu", "tanh"])
     Traceback (most recent call last):
     deltarule.errors.UnknownNameError: there is no activation 'rely'; did you mean 'relu'? (known: relu, tanh)
     """
-    names, wanted = list(known), canonical(name)
+    names = list(known)
+    if not isinstance(name, str):
+        raise UnknownNameError(f"{kind}: expected a name, not {name!r} (known: {', '.join(names)})")
+    wanted = canonical(name)
     if wanted in names:
         return wanted
     squeezed = {n.replace(" ", ""): n for n in names}  # "leakyrelu" is what fingers type
     if wanted.replace(" ", "") in squeezed:
         return squeezed[wanted.replace(" ", "")]
-    near = difflib.get_close_matches(wanted, names, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(wanted, names, n=1, cutoff=0.6)
     hint = f"; did you mean '{near[0]}'?" if near else ""
     shown = name if len(name) <= 60 else name[:60] + "…"
-    raise UnknownNameError(f"there is no {kind} '{shown}'{hint} (known: {', '.join(names) or 'none'})")
+    raise UnknownNameError(f"there is no {kind} '{shown}'{where}{hint} (known: {', '.join(names) or 'none'})")
 
 
 def resolve(kind: str, types: Mapping[str, type[N]], value: N | str) -> N:
@@ -104,7 +107,7 @@ def build(kind: str, types: Mapping[str, type[N]], call: Call) -> N:
         raise HyperparameterError(f"{kind} '{made.name}' takes {most} arguments, not {len(call.args)}")
     kwargs: dict[str, Any] = {}
     for key, value in call.kwargs.items():
-        field = find(f"argument of {kind} '{made.name}'", key, map(canonical, fields)).replace(" ", "_")
+        field = find("argument", key, map(canonical, fields), f" of {kind} '{made.name}'").replace(" ", "_")
         if field in kwargs or field in positional[: len(call.args)]:
             raise HyperparameterError(f"{kind} '{made.name}' is given '{field}' twice")
         kwargs[field] = _plain(value)

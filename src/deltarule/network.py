@@ -20,7 +20,7 @@ from deltarule.data.preprocessing import Preprocessing
 from deltarule.data.table import Table
 from deltarule.errors import DataError, FileFormatError, HyperparameterError, ShapeError, UnknownNameError
 from deltarule.layers import Dense, Layer, flat_size
-from deltarule.limits import number
+from deltarule.limits import number, whole
 from deltarule.randomness import draw_seed, generator
 
 __all__ = ["Network", "Samples"]
@@ -76,6 +76,8 @@ class Network(Architecture):
             raise HyperparameterError("multilabel=True needs two or more sigmoid outputs")
         self.multilabel = multilabel
         if preprocessing is not None:
+            if not isinstance(preprocessing, Preprocessing):
+                raise HyperparameterError(f"preprocessing is a Preprocessing, not {preprocessing!r}")
             _check_fit(self, preprocessing)
         self.preprocessing = preprocessing
         self.seed = draw_seed(seed)
@@ -167,13 +169,17 @@ class Network(Architecture):
     def __getitem__(self, stages: slice) -> Network:
         """`net[:k]`, a network of the first k stages that shares their weights."""
         if not isinstance(stages, slice) or stages.start not in (None, 0) or stages.step not in (None, 1):
-            raise IndexError("a part of a network starts at its input: net[:k]")
-        layers = self.layers[stages]
+            raise HyperparameterError("a part of a network starts at its input: net[:k]; its layers are net.layers")
+        layers = (
+            self.layers[:] if stages.stop is None else self.layers[: whole("k of net[:k]", stages.stop, least=-1000)]
+        )
         if not layers:
-            raise IndexError(f"net[:k] takes 1 ≤ k ≤ {len(self.layers)}")
+            raise HyperparameterError(f"net[:k] takes 1 ≤ k ≤ {len(self.layers)}")
         if len(layers) == len(self.layers):
             return self._with(layers, self.output.cost, self._theta)
         return self._with(layers, None, self._theta)
+
+    __iter__ = None  # or `for … in net` would try net[0]
 
     def frozen(self) -> Network:
         """The same network with every layer frozen; it shares the weights."""
@@ -218,15 +224,22 @@ class Network(Architecture):
         dtype = self.dtype if dtype is None else dtype
         rows, _ = self._rows(X, dtype)
         raw = t if self.preprocessing is None else self.preprocessing.targets(t)
-        targets = inputs.target_rows(self, raw, len(rows), dtype)
-        weights = inputs.sample_weights(sample_weight, len(rows), dtype)
+        targets = inputs.target_rows(self, raw, len(rows), dtype, multilabel=self.multilabel)
+        return rows, targets, self.weigh(targets, sample_weight, class_weight, dtype)
+
+    def weigh(
+        self, targets: NDArray[Any], sample_weight: ArrayLike | None, class_weight: Any, dtype: DTypeLike | None = None
+    ) -> NDArray[Any] | None:
+        """The weights of rows whose prepared targets are given: sample weights times class weights."""
+        dtype = self.dtype if dtype is None else dtype
+        weights = inputs.sample_weights(sample_weight, len(targets), dtype)
         if isinstance(class_weight, Mapping) and self.preprocessing is not None and class_weight:  # it names labels
             indices = self.preprocessing.targets(list(class_weight)).tolist()
             class_weight = dict(zip(indices, class_weight.values()))
         by_class = inputs.class_weights(self, targets, class_weight, dtype)
-        if weights is not None and by_class is not None:
-            weights = inputs.sample_weights(weights * by_class, len(rows), dtype)
-        return rows, targets, by_class if weights is None else weights
+        if weights is None or by_class is None:
+            return by_class if weights is None else weights
+        return inputs.sample_weights(weights * by_class, len(targets), dtype)
 
     # Forward
 
@@ -305,7 +318,7 @@ class Network(Architecture):
         sample_weight: ArrayLike | None = None,
         theta: ArrayLike | None = None,
     ) -> tuple[float, NDArray[Any]]:
-        """C and ∂C/∂θ, flat like θ, with dropout off; C = Σ wᵢ C⁽ⁱ⁾ / Σ wᵢ + (λ/2) Σ W².
+        """C and ∂C/∂θ, flat like θ and in its dtype, with dropout off; C = Σ wᵢ C⁽ⁱ⁾ / Σ wᵢ + (λ/2) Σ W².
 
         Args:
             X, t: a batch and its targets.
@@ -318,7 +331,8 @@ class Network(Architecture):
         (0.693147, array([ 0.5, -0.5]))
         """
         J = self.cost_function(X, t, weight_decay=weight_decay, sample_weight=sample_weight)
-        return J(self._theta if theta is None else np.asarray(theta))
+        C, g = J(self._theta if theta is None else theta)
+        return C, g.astype(self.dtype, copy=False)
 
     def cost_function(
         self,
@@ -328,7 +342,7 @@ class Network(Architecture):
         weight_decay: float = 0.0,
         sample_weight: ArrayLike | None = None,
         class_weight: Any = None,
-    ) -> Callable[[NDArray[Any]], tuple[float, NDArray[Any]]]:
+    ) -> Callable[[ArrayLike], tuple[float, NDArray[Any]]]:
         """J: θ → (C, ∂C/∂θ) over fixed data, for any minimiser: `scipy.optimize.minimize(J, net.theta, jac=True)`.
 
         It computes in the network's dtype and returns float64.
@@ -336,7 +350,8 @@ class Network(Architecture):
         rows, targets, w = self.prepare(X, t, sample_weight, class_weight)
         weight_decay = number("weight_decay", weight_decay, least=0)
 
-        def J(theta: NDArray[Any]) -> tuple[float, NDArray[Any]]:
+        def J(at: ArrayLike) -> tuple[float, NDArray[Any]]:
+            theta = inputs.numbers(at, "θ")
             if theta.shape != (self.size,):
                 raise ShapeError(f"θ has {self.size} entries, the vector has the shape {theta.shape}")
             with np.errstate(all="ignore"):

@@ -110,4 +110,6 @@ def test_an_interruption_leaves_a_model(run, monkeypatch, tmp_path):
     monkeypatch.setattr(textbook, "train", interrupted)
     said = run("train iris -q --output runs/a")
     assert said.code == 130
+    assert "the weights reached are in runs/a" in said.err
+    assert "result: interrupted" in run("info runs/a").out
     assert (tmp_path / "runs/a/model.safetensors").is_file()

@@ -147,7 +147,43 @@ def test_a_diverged_run_keeps_finite_weights(run, tmp_path):
     assert said.code == 2
     assert "epoch 1, step 2: layer 2" in said.err
     assert np.isfinite(dr.load(tmp_path / "runs/a/model.safetensors").theta).all()
-    assert "did not end" in run("info runs/a").out
+    assert "result: training diverged in epoch 1" in run("info runs/a").out
+
+
+def test_what_is_wrong_in_the_held_out_rows_is_said_before_training(run, tmp_path):
+    X = np.arange(60.0).reshape(30, 2)
+    np.savez(tmp_path / "a.npz", X=X, t=np.arange(30) % 2, X_test=X, t_test=np.full(30, 7))
+    said = run("train a.npz")
+    assert said.code == 2
+    assert "label unseen at training" in said.err
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("format = 1", "'data' is missing"),
+        ("format = 9", "format 9"),
+        ("format = 1\ndata = 3", "expected a table"),
+        ("format = 1\n[data]\nname = 3", "'name' must be str"),
+        ("not toml at all", "not readable"),
+    ],
+)
+def test_a_run_file_that_is_not_ours(run, tmp_path, text, expected):
+    run(FAST)
+    (tmp_path / "runs/a/run.toml").write_text(text, encoding="utf-8")
+    for command in ("info runs/a", "evaluate runs/a iris", "predict runs/a iris"):
+        said = run(command)
+        assert said.code == 2
+        assert expected in said.err
+        assert said.out == ""
+
+
+def test_an_output_that_cannot_be_written(run, tmp_path):
+    run(FAST)
+    said = run("predict runs/a iris --output nowhere/x.csv")
+    assert said.code == 2
+    assert "nowhere" in said.err
 
 
 def test_an_embedded_name_wins_over_a_file_and_says_so(run, tmp_path):

@@ -75,7 +75,7 @@ def test_one_sample_keeps_its_shape():
 
 @pytest.mark.parametrize("shape", [(30, 3), (3,), (4, 1), (30, 4, 1), (), (2, 2)])
 def test_samples_of_another_shape(shape):
-    with pytest.raises(ShapeError, match=r"the model was trained on samples \(4,\)"):
+    with pytest.raises(ShapeError, match=r"the model was trained on samples of shape \(4,\)"):
         Preprocessing.fit(X, T).inputs(np.zeros(shape))
 
 

@@ -352,10 +352,16 @@ def test_training_steps_use_these_masks() -> None:
     layers = [dr.Dense(6, "tanh"), dr.Dropout(0.5), dr.Dense(2)]
     net = dr.Network(layers, input_shape=(3,), dtype="float64")
     X, t = np.random.default_rng(0).normal(size=(8, 3)), np.array([0, 1, 1, 0, 1, 0, 0, 1])
-    theta = net.theta.copy()
-    for step, rows in enumerate([np.arange(4), np.arange(4, 8)], 1):
+    theta, batches, costs = net.theta.copy(), [np.arange(4), np.arange(4, 8)], []
+    for step, rows in enumerate(batches, 1):
         masks = textbook.dropout_masks(net, 5, step, rows, np.float64)
-        theta = theta - 0.1 * textbook.cost_and_gradient(net, theta, X[rows], t[rows], masks=masks)[1]
+        C, g = textbook.cost_and_gradient(net, theta, X[rows], t[rows], masks=masks)
+        theta, costs = theta - 0.1 * g, [*costs, float(C)]
+    part = textbook.Slice(batches, [0.1, 0.1], [SGD(), SGD()], first_step=1)
+    outcome = textbook.train(net, net.theta, SGD().begin(net.theta), X, t, None, part, textbook.Settings(seed=5))
+    np.testing.assert_allclose(outcome.theta, theta, rtol=1e-14)
+    assert outcome.costs == costs
+    assert outcome.diverged is None
     dr.train(
         net, X, t, optimizer=SGD(), learning_rate=0.1, epochs=1, batch_size=4, shuffle=False, seed=5, verbose=False
     )

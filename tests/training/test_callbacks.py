@@ -226,8 +226,7 @@ def test_a_progress_bar_on_a_terminal() -> None:
     assert "epoch" in text
     assert "3/3" in text
     assert f"cost {history.cost[-1]:.4f}" in text
-    assert f"validation accuracy {history.validation_accuracy[-1]:.4f}" in text
-    assert "elapsed" in text
+    assert f"validation {history.validation_cost[-1]:.4f}" in text
     assert bar.bar.finished
     assert not bar.bar.live.is_started
 

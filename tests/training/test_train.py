@@ -387,6 +387,29 @@ def test_weights_are_split_with_their_rows() -> None:
     assert history.validation_cost[-1] == pytest.approx(plain.evaluate(X[held], T[held], w[held])["cost"])
 
 
+def test_class_weights_are_for_training_alone() -> None:
+    net, plain = small(), small()
+    history = fit(net, validation=0.3, class_weight={0: 10.0})
+    kept, held = holdout(T, 0.3, 0, stratify=True)
+    dr.train(plain, X[kept], T[kept], class_weight={0: 10.0}, epochs=3, batch_size=5, verbose=False)
+    np.testing.assert_allclose(net.theta, plain.theta, rtol=1e-12)
+    assert history.validation_cost[-1] == pytest.approx(plain.evaluate(X[held], T[held])["cost"])
+
+
+def test_a_part_without_weight_is_refused() -> None:
+    _, held = holdout(T, 0.3, 0, stratify=True)
+    for rows in (held, np.setdiff1d(np.arange(len(T)), held)):
+        w = np.ones(len(T))
+        w[rows] = 0
+        with pytest.raises(dr.DataError, match="some must be positive"):
+            fit(small(), validation=0.3, sample_weight=w)
+
+
+def test_one_class_only_is_refused() -> None:
+    with pytest.raises(dr.DataError, match="all 23 targets are of one class, 1; a classifier needs two or more"):
+        dr.train(small(), X, np.ones(23, int), verbose=False)
+
+
 class Scripted(Callback):
     """Sets the weights after each step so that the validation cost follows a script."""
 
@@ -419,10 +442,11 @@ def test_early_stopping_puts_the_best_weights_back() -> None:
 
 
 def test_early_stopping_asks_for_min_delta() -> None:
-    _, history = watched(5, 4.9, 4.8, 3, early_stopping=EarlyStopping(patience=2, min_delta=0.5))
-    assert (len(history), history.best_epoch) == (3, 1)
+    net, history = watched(5, 4.9, 4.8, 3, early_stopping=EarlyStopping(patience=2, min_delta=0.5))
+    assert (len(history), history.best_epoch) == (3, 3)  # patience ran from epoch 1; the best weights are the best
+    assert net.theta[-1] == pytest.approx(math.sqrt(2 * 4.8))
     _, history = watched(5, 4.9, 3, 2.9, early_stopping=EarlyStopping(patience=2, min_delta=0.5))
-    assert (len(history), history.best_epoch) == (4, 3)
+    assert (len(history), history.best_epoch) == (4, 4)
 
 
 def test_without_early_stopping_the_last_weights_stay() -> None:

@@ -56,9 +56,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except DeltaruleError as error:
         typer.echo(f"Error: {error}", err=True)
         sys.exit(2)
-    except KeyboardInterrupt:
-        typer.echo("Interrupted.", err=True)
-        sys.exit(130)
-    except BrokenPipeError:  # the reader of our output went away, as `head` does
-        sys.stderr.close()
-        sys.exit(1)
+    except OSError as error:  # a full disk, a folder that is not there or not ours
+        typer.echo(f"Error: {f'{error.filename}: ' if error.filename else ''}{error.strerror or error}", err=True)
+        sys.exit(2)

@@ -35,7 +35,7 @@ def evaluate(run: RunArgument, data: DataArgument, target: TargetOption = None) 
         t = np.asarray(test_targets)
     elif described.get("fingerprint") == dataset.fingerprint():
         split = described["held_out"]
-        _, held = held_out_rows(dataset, split["fraction"], split["seed"], described["task"])
+        _, held = held_out_rows(dataset, split.get("fraction", 0.0), split.get("seed", 0), described["task"])
         X, t, part = X[held], t[held], "held out"
         typer.echo(f"{dataset.name} is what this run was trained on: only the {len(held):,} rows held out are scored")
     elif folder is None:

@@ -7,7 +7,7 @@ from typing import Any
 import typer
 
 from deltarule.cli.evaluate import RunArgument
-from deltarule.cli.run_folder import RunFolder, open_model
+from deltarule.cli.run_folder import open_model
 from deltarule.cli.show import print_scores
 from deltarule.network import Network
 
@@ -24,11 +24,12 @@ def info(run: RunArgument) -> None:
         deltarule info runs/digits-1/model.safetensors
     """
     net, folder = open_model(run)
+    found = None if folder is None else folder.read()
     typer.echo(str(net))
     typer.echo(f"dtype {net.dtype}, initial weights from seed {net.seed}")
     _preprocessing(net)
-    if folder is not None:
-        _run(folder)
+    if found is not None:
+        _run(found)
 
 
 def _preprocessing(net: Network) -> None:
@@ -43,8 +44,7 @@ def _preprocessing(net: Network) -> None:
         typer.echo(f"classes: {', '.join(map(str, pre.classes))}")
 
 
-def _run(folder: RunFolder) -> None:
-    found = folder.read()
+def _run(found: dict[str, Any]) -> None:
     data, training, result = found["data"], found["training"], found.get("result")
     typer.echo(f"data: {data['name']} ({data['rows']:,} rows, {data['task']}), read from {_source(data['source'])}")
     typer.echo("training: " + ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in training.items()))
@@ -52,6 +52,8 @@ def _run(folder: RunFolder) -> None:
         typer.echo("result: none; the run did not end")
         return
     typer.echo(f"result: {result['stopped']}")
+    if "train" not in result:
+        return
     parts = {
         "training": (data["training_rows"], result["train"]),
         "held out": (data["held_out"]["rows"], result["held_out"]),

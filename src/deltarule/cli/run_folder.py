@@ -22,6 +22,11 @@ from deltarule.network import Network
 __all__ = ["RunFolder"]
 
 FORMAT = 1
+FIELDS: dict[str, Any] = {  # what commands read of run.toml; it holds more
+    "data": {"name": str, "source": {}, "rows": int, "fingerprint": str, "task": str, "training_rows": int,
+             "held_out": {"rows": int}},
+    "training": {},
+}  # fmt: skip
 
 
 class RunFolder:
@@ -71,6 +76,9 @@ class RunFolder:
         version = found.get("format")
         if type(version) is not int or version > FORMAT:
             raise FileFormatError(f"{self.toml}: format {version!r} is not one that this deltarule reads ({FORMAT})")
+        _check(str(self.toml), found, FIELDS)
+        if "result" in found:
+            _check(f"{self.toml}, result", found["result"], {"stopped": str})
         return found
 
 
@@ -83,6 +91,19 @@ def _next(parent: Path, name: str) -> Path:
             return folder
         except FileExistsError:
             number += 1
+
+
+def _check(where: str, found: Any, wanted: Mapping[str, Any]) -> None:
+    """Hold a table of run.toml against the fields that must be there."""
+    if not isinstance(found, dict):
+        raise FileFormatError(f"{where}: expected a table")
+    for name, kind in wanted.items():
+        if name not in found:
+            raise FileFormatError(f"{where}: '{name}' is missing")
+        if isinstance(kind, Mapping):
+            _check(f"{where}, {name}", found[name], kind)
+        elif type(found[name]) is not kind:
+            raise FileFormatError(f"{where}: '{name}' must be {kind.__name__}, not {type(found[name]).__name__}")
 
 
 def _without_none(value: Any) -> Any:

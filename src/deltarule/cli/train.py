@@ -17,7 +17,7 @@ from deltarule.cli.run_folder import RunFolder
 from deltarule.cli.show import print_scores
 from deltarule.data import Dataset, Preprocessing, holdout, read
 from deltarule.data.targets import Task
-from deltarule.errors import HyperparameterError, ShapeError
+from deltarule.errors import DivergenceError, HyperparameterError, ShapeError
 from deltarule.limits import whole
 from deltarule.network import Network
 from deltarule.optimizers import optimizer as resolve_optimizer
@@ -128,17 +128,21 @@ def train(
     }
     stopping = None if patience is None else EarlyStopping(patience)
     described = _describe(dataset, net, settings | {"patience": patience}, held, held_out)
+    held_X, held_t = dataset.test or (dataset.X[held], dataset.targets[held])
+    unseen = net.prepare(held_X, np.asarray(held_t))  # what is wrong there is said before an hour of training
     record = Record(output, dataset.name, described)
     try:
         history = fit(
             net, raw, targets, **settings, early_stopping=stopping, callbacks=[record], verbose=not quiet
         )  # fmt: skip
-    finally:
-        if record.folder is not None:
-            net.save(record.folder.model)  # after an interruption or divergence too: the last finite weights
-    held_X, held_t = dataset.test or (dataset.X[held], dataset.targets[held])
-    scores = {"train": net.evaluate(raw, targets), "held_out": net.evaluate(held_X, np.asarray(held_t))}
-    record.finish({"stopped": history.stopped, "best_epoch": history.best_epoch, **scores})
+    except (KeyboardInterrupt, DivergenceError) as stop:
+        record.finish({"stopped": "interrupted" if isinstance(stop, KeyboardInterrupt) else str(stop)}, net)
+        if isinstance(stop, DivergenceError) or record.folder is None:
+            raise
+        typer.echo(f"Interrupted; the weights reached are in {record.folder}", err=True)
+        raise typer.Exit(130) from None
+    scores = {"train": net.evaluate(raw, targets), "held_out": net.evaluate_rows(*unseen)}
+    record.finish({"stopped": history.stopped, "best_epoch": history.best_epoch, **scores}, net)
     print_scores({"training": (len(kept), scores["train"]), "held out": (len(held_X), scores["held_out"])})
     typer.echo(f"{history.stopped}; the run is in {record.folder}")
 
@@ -160,9 +164,10 @@ class Record(JSONLines):
             f"{run.net.spec} with {run.net.size:,} parameters"
         )
 
-    def finish(self, result: dict[str, Any]) -> None:
-        """Add the result to run.toml."""
+    def finish(self, result: dict[str, Any], net: Network) -> None:
+        """Write the model, with the last finite weights, and add the result to run.toml."""
         if self.folder is not None:
+            net.save(self.folder.model)
             self.folder.write(self.described | {"result": result})
 
 

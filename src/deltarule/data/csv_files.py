@@ -142,7 +142,7 @@ def _target_column(table: Table, target: str | None) -> str:
             f"{table.origin}: has no header, so the target '{target}' cannot be found by name; add a header, or give "
             f"its number, 0 … {len(names) - 1}"
         )
-    near = difflib.get_close_matches(target.lower(), [name.lower() for name in names], n=1, cutoff=0.5)
+    near = difflib.get_close_matches(target.lower(), [name.lower() for name in names], n=1, cutoff=0.6)
     hint = next((f"; did you mean '{name}'?" for name in names if [name.lower()] == near), "")
     raise DataError(f"{table.origin}: there is no column '{target}' for the target{hint} (columns: {known})")
 

@@ -242,7 +242,8 @@ class Preprocessing:
         if _same_image(array.shape, shape):
             return array.reshape(1, *shape), True
         raise ShapeError(
-            f"X has shape {array.shape}, the model was trained on samples {shape}, so (m, …) = {('m', *shape)}"
+            f"X has shape {array.shape}, the model was trained on samples of shape {shape}; "
+            f"X is (m, {', '.join(map(str, shape))})"
         )
 
     def _as_pixels(self, array: NDArray[Any], whole: bool) -> NDArray[Any]:

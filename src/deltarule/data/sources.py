@@ -42,6 +42,8 @@ def read(source: str | Path, *, target: str | None = None, with_targets: bool = 
     >>> data.name, data.X.shape, data.t.shape
     ('iris', (150, 4), (150,))
     """
+    if not str(source).strip():
+        raise DataError(f"no data are named (embedded: {', '.join(EMBEDDED)})")
     name = embedded_name(source) if isinstance(source, str) else None
     if name is not None:
         if os.path.exists(source):
@@ -68,6 +70,6 @@ def read(source: str | Path, *, target: str | None = None, with_targets: bool = 
 def _absent(source: str, path: Path) -> str:
     if path.exists():
         return f"{source}: is neither a file nor a folder"
-    near = difflib.get_close_matches(source.lower().replace("-", "_"), EMBEDDED, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(source.lower().replace("-", "_"), EMBEDDED, n=1, cutoff=0.6)
     hint = f"; did you mean '{near[0]}'?" if near else ""
     return f"there is no file, folder or embedded data set '{source}'{hint} (embedded: {', '.join(EMBEDDED)})"

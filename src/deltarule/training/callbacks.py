@@ -76,10 +76,17 @@ def epoch_text(run: Run) -> str:
 
 
 class EpochLines(Callback):
-    """One plain line an epoch: for logs and pipes."""
+    """One plain line an epoch: for logs and pipes. Training goes on when nobody reads them any more."""
+
+    def __init__(self) -> None:
+        self.read = True
 
     def on_epoch(self, run: Run) -> None:
-        print(epoch_text(run), flush=True)  # noqa: T201
+        try:
+            if self.read:
+                print(epoch_text(run), flush=True)  # noqa: T201
+        except BrokenPipeError:
+            self.read = False
 
 
 class ProgressBar(Callback):
@@ -91,29 +98,27 @@ class ProgressBar(Callback):
         self.task: Any = None
 
     def on_begin(self, run: Run) -> None:
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-            TimeElapsedColumn,
-            TimeRemainingColumn,
-        )
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.table import Column
+
+        def whole() -> Column:
+            return Column(no_wrap=True)
 
         columns = (
-            TextColumn("epoch"), MofNCompleteColumn(), BarColumn(), TextColumn("{task.fields[text]}"),
-            TimeElapsedColumn(), TextColumn("elapsed,"), TimeRemainingColumn(), TextColumn("left"),
+            TextColumn("epoch", table_column=whole()), MofNCompleteColumn(table_column=whole()),
+            BarColumn(bar_width=24),
+            TimeRemainingColumn(compact=True, elapsed_when_finished=True, table_column=whole()),
+            TextColumn("{task.fields[text]}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)),
         )  # fmt: skip
-        self.bar = Progress(*columns, console=self.console)
+        self.bar = Progress(*columns, console=self.console, expand=True)
         self.task = self.bar.add_task("", total=run.epochs, text="")
         self.bar.start()
 
     def on_slice(self, run: Run) -> None:
         if self.bar is not None:
             text = f"cost {run.cost:.4f}  η {run.learning_rate:.3g}"
-            for name, column in run.history.columns.items():
-                if name.startswith("validation"):
-                    text += f"  {name.replace('_', ' ')} {column[-1]:.4f}"
+            if "validation_cost" in run.history.columns:
+                text += f"  validation {run.history.validation_cost[-1]:.4f}"
             self.bar.update(self.task, completed=run.step / run.steps_per_epoch, text=text)
 
     def on_end(self, run: Run) -> None:

@@ -21,7 +21,8 @@ from numpy.typing import ArrayLike, NDArray
 from deltarule import engines
 from deltarule.data.split import holdout
 from deltarule.engines.textbook import Settings, Slice
-from deltarule.errors import HyperparameterError
+from deltarule.errors import DataError, HyperparameterError
+from deltarule.inputs import class_labels
 from deltarule.limits import number, whole
 from deltarule.network import Network, Samples
 from deltarule.optimizers import AdamW, Optimizer
@@ -111,7 +112,8 @@ def train(
         schedule: η is multiplied by its factor at every update.
         epochs, batch_size: whole numbers; the last short batch is kept unless `drop_last`.
         weight_decay: λ of (λ/2) Σ W² in C (AdamW has a decoupled one of its own instead).
-        validation: (X, t), or the fraction of the rows to set aside (stratified for classes).
+        validation: (X, t), or the fraction of the rows to set aside (stratified for classes), which keep their sample
+            weights; class weights are for training alone.
         early_stopping: watches the validation cost, and puts the best weights back.
         shuffle: True, False, or a function k = 0, 1, … → the order of epoch k.
         record_steps: keep each mini-batch's cost before its update in `history.step_cost`.
@@ -135,6 +137,8 @@ def train(
     >>> net.predict(X).tolist()
     [0, 1, 1, 0]
     """
+    if not isinstance(net, Network):
+        raise HyperparameterError(f"train takes a network first, not {net!r}")
     optimizer, schedule = resolve_optimizer(optimizer), resolve_schedule(schedule)
     if weight_decay and isinstance(optimizer, AdamW) and optimizer.weight_decay:
         raise HyperparameterError("weight_decay goes to train (in C) or to AdamW (decoupled), not to both")
@@ -154,8 +158,9 @@ def train(
         optimizer, schedule, rate, whole("epochs", epochs), whole("batch_size", batch_size), shuffle, drop_last,
         record_steps, early_stopping, settings, engines.choose(engine),
     )  # fmt: skip
-    samples = net.prepare(X, t, sample_weight, class_weight)
-    samples, held = _validation(net, samples, validation, settings.seed)
+    samples, held = _validation(net, net.prepare(X, t, sample_weight), validation, settings.seed)
+    samples = (*samples[:2], net.weigh(samples[1], samples[2], class_weight))  # by the classes of the training part
+    _check_classes(net, samples[1])
     if early_stopping is not None and not isinstance(early_stopping, EarlyStopping):
         raise HyperparameterError(f"early_stopping is EarlyStopping(patience=…), not {early_stopping!r}")
     if early_stopping is not None and held is None:
@@ -171,7 +176,10 @@ def _positive(what: str, value: float | None) -> float | None:
 
 
 def _check_callbacks(callbacks: Any) -> None:
-    if not isinstance(callbacks, Sequence) or any(isinstance(c, type) for c in callbacks):
+    told = ("on_begin", "on_slice", "on_step", "on_epoch", "on_end")
+    if not isinstance(callbacks, Sequence) or not all(
+        any(hasattr(c, name) for name in told) and not isinstance(c, type) for c in callbacks
+    ):
         raise HyperparameterError("callbacks is a list of objects, such as [JSONLines('history.jsonl')]")
 
 
@@ -180,24 +188,29 @@ def _validation(net: Network, samples: Prepared, validation: Any, seed: int) -> 
     if validation is None:
         return samples, None
     if isinstance(validation, Real):
-        t = samples[1]
-        classes = net.is_classifier and not net.multilabel and bool(t.ndim == 1 or np.isin(t, (0, 1)).all())
-        kept, held = holdout(t, float(validation), seed, stratify=classes)
-        return _take(samples, kept), _take(samples, held)
+        X, t, w = samples
+        classes = None if net.multilabel else class_labels(net, t)
+        kept, held = holdout(t if classes is None else classes, float(validation), seed, stratify=classes is not None)
+        split = [(X[part], t[part], net.weigh(t[part], None if w is None else w[part], None)) for part in (kept, held)]
+        return split[0], split[1]
     if not isinstance(validation, Sequence) or len(validation) != 2:
         raise HyperparameterError("validation is (X, t), or the fraction of the rows to set aside")
     return samples, net.prepare(*validation)
 
 
-def _take(samples: Prepared, rows: NDArray[np.int64]) -> Prepared:
-    X, t, w = samples
-    return X[rows], t[rows], None if w is None else w[rows]
+def _check_classes(net: Network, t: NDArray[Any]) -> None:
+    """A classifier learns nothing from many rows of one class."""
+    labels = None if net.multilabel else class_labels(net, t)
+    if labels is not None and len(labels) > 1 and (labels == labels[0]).all():
+        raise DataError(f"all {len(labels)} targets are of one class, {labels[0]}; a classifier needs two or more")
 
 
 def _run(run: Run, plan: Plan, samples: Prepared, held: Prepared | None, callbacks: Sequence[Callback]) -> History:
     net, history = run.net, run.history
     state, scheduled = plan.optimizer.begin(net.theta), plan.schedule.begin()
-    started, waited, best = time.perf_counter(), 0, float("inf")
+    started, waited = time.perf_counter(), 0
+    lowest = mark = float("inf")  # the lowest watched cost, and the one that patience measures from
+    margin = plan.early_stopping.min_delta if plan.early_stopping else 0.0
     try:
         _tell(callbacks, "on_begin", run)
         while run.epoch < run.epochs and not run.stopped:
@@ -208,10 +221,10 @@ def _run(run: Run, plan: Plan, samples: Prepared, held: Prepared | None, callbac
             history.append(epoch=run.epoch, cost=cost, learning_rate=run.learning_rate, seconds=seconds, **scores)
             watched = scores.get("validation_cost", cost)
             scheduled = plan.schedule.observe(scheduled, watched)
-            improved = watched < best - (plan.early_stopping.min_delta if plan.early_stopping else 0)
-            waited = 0 if improved else waited + 1
-            if improved or history.best_theta is None:
-                best, history.best_epoch, history.best_theta = min(best, watched), run.epoch, net.theta.copy()
+            if watched < lowest or history.best_theta is None:
+                lowest, history.best_epoch, history.best_theta = min(lowest, watched), run.epoch, net.theta.copy()
+            waited = 0 if watched < mark - margin else waited + 1
+            mark = watched if waited == 0 else mark
             _tell(callbacks, "on_epoch", run)
             if plan.early_stopping is not None and waited >= plan.early_stopping.patience:
                 run.stop(f"the validation cost has not improved for {waited} epochs; the weights of epoch "
