@@ -106,7 +106,7 @@ class ProgressBar(Callback):
 
         columns = (
             TextColumn("epoch", table_column=whole()), MofNCompleteColumn(table_column=whole()),
-            BarColumn(bar_width=24),
+            BarColumn(bar_width=20),
             TimeRemainingColumn(compact=True, elapsed_when_finished=True, table_column=whole()),
             TextColumn("{task.fields[text]}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)),
         )  # fmt: skip

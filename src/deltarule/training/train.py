@@ -168,7 +168,7 @@ def train(
     m = len(order(len(samples[0]), shuffle, settings.seed, 0))
     run = Run(net, plan.epochs, count(m, plan.batch_size, drop_last))
     run.history.seed = settings.seed
-    return _run(run, plan, samples, held, [*reporter(verbose), *callbacks])
+    return _run(run, plan, samples, held, [*callbacks, *reporter(verbose)])
 
 
 def _positive(what: str, value: float | None) -> float | None:
