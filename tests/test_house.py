@@ -23,7 +23,7 @@ FLOORS = [  # from the ground up; a module's floor is that of the longest prefix
     {"architecture"},
     {"engines"},
     {"data", "files"},
-    {"inputs", "scores"},
+    {"inputs", "octave", "scores"},
     {"network"},
     {"loading"},
     {"training", "minimize", "gradcheck"},

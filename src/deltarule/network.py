@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from deltarule import engines, files, inputs, scores
+from deltarule import engines, files, inputs, octave, scores
 from deltarule.activations import Activation, Sigmoid, Softmax
 from deltarule.architecture import Architecture
 from deltarule.arrays import Shape
@@ -19,7 +19,7 @@ from deltarule.costs import Cost
 from deltarule.data.preprocessing import Preprocessing
 from deltarule.data.table import Table
 from deltarule.errors import DataError, FileFormatError, HyperparameterError, ShapeError, UnknownNameError
-from deltarule.layers import Dense, Layer, flat_size
+from deltarule.layers import Layer, flat_size
 from deltarule.limits import number, whole
 from deltarule.randomness import draw_seed, generator
 
@@ -126,14 +126,8 @@ class Network(Architecture):
         return {s.key: self._theta[s.start : s.stop].reshape(s.shape) for s in self.slots}
 
     def unroll(self, form: str = "theta") -> NDArray[Any]:
-        """A copy of θ as one vector; `form="octave"` gives [Theta1(:); Theta2(:); …].
-
-        Theta of a dense layer is [b W], the bias column first, and (:) reads it column by column.
-        """
-        if form == "theta":
-            return self._theta.copy()
-        dense = [np.column_stack([p["b"], p["W"]]) for p in self._octave_layers(form)]
-        return np.concatenate([theta.ravel(order="F") for theta in dense] or [self._theta])
+        """A copy of θ as one vector; `form="octave"` gives [Theta1(:); Theta2(:); …] (see octave.py)."""
+        return octave.unroll(self, self._theta) if _is_octave(form) else self._theta.copy()
 
     def roll(self, vector: ArrayLike, form: str = "theta") -> Network:
         """Set θ from one vector, the inverse of `unroll`; returns the network.
@@ -146,23 +140,8 @@ class Network(Architecture):
         if given.shape != (self.size,) and given.shape != (self.size, 1):
             raise ShapeError(f"θ has {self.size} entries, the vector has the shape {given.shape}")
         values = inputs.converted(given.reshape(-1), "the vector", self.dtype)
-        if form == "theta":
-            self._theta[...] = values
-            return self
-        at = 0
-        for p in self._octave_layers(form):
-            n_out, n_in = p["W"].shape
-            theta = values[at : at + n_out * (n_in + 1)].reshape(n_in + 1, n_out).T  # column-major
-            p["b"][...], p["W"][...] = theta[:, 0], theta[:, 1:]
-            at += theta.size
+        self._theta[...] = octave.roll(self, values) if _is_octave(form) else values
         return self
-
-    def _octave_layers(self, form: str) -> list[dict[str, NDArray[Any]]]:
-        if form != "octave":
-            raise HyperparameterError(f"form is 'theta' or 'octave', not {form!r}")
-        if not all(isinstance(layer, Dense) or not p for layer, p in zip(self.layers, self.split(self._theta))):
-            raise HyperparameterError("Octave's form [Theta1(:); Theta2(:)] is for dense layers")
-        return [p for p in self.split(self._theta) if p]
 
     # Parts and copies
 
@@ -396,6 +375,12 @@ class Network(Architecture):
             "preprocessing": None if self.preprocessing is None else self.preprocessing.to_json(),
         }
         files.write(path, self.parameters() | {f"preprocessing.{k}": a for k, a in extra.items()}, content)
+
+
+def _is_octave(form: str) -> bool:
+    if form not in ("theta", "octave"):
+        raise HyperparameterError(f"form is 'theta' or 'octave', not {form!r}")
+    return form == "octave"
 
 
 def _dtype(dtype: DTypeLike) -> np.dtype[Any]:
