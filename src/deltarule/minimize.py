@@ -103,12 +103,9 @@ def minimize(
     from scipy import optimize
 
     method = METHODS[find("minimiser", method, METHODS)]
-    whole("max_iterations", max_iterations)
-    number("tolerance", tolerance, least=0)
+    settings = _settings(method, max_iterations, tolerance, net.dtype, options)
     if callback is not None and not callable(callback):
         raise HyperparameterError(f"callback is a function of an Iteration, not {callback!r}")
-    if not isinstance(options, Mapping | None):
-        raise HyperparameterError(f"options is a mapping for SciPy, not {options!r}")
     J = _Objective(
         net.cost_function(X, t, weight_decay=weight_decay, sample_weight=sample_weight, class_weight=class_weight)
     )
@@ -135,10 +132,6 @@ def minimize(
             net, X, t, weight_decay=weight_decay, sample_weight=sample_weight, class_weight=class_weight
         )
         curvature = {"hessp": lambda theta, v: product(v, theta)}
-    settings = {"maxiter": max_iterations, GRADIENT_TOLERANCE[method]: tolerance}
-    if method == "L-BFGS-B":  # the two limits that SciPy would set tighter than what was asked for
-        settings |= {"ftol": float(np.finfo(net.dtype).eps), "maxfun": 100 * max_iterations}
-    settings |= options or {}
     with np.errstate(all="ignore"):
         found = optimize.minimize(
             J,
@@ -153,6 +146,18 @@ def minimize(
     C = J(net.theta.astype(np.float64))[0]  # of the last iterate; SciPy may end on a point it only tried
     history.stopped = history.stopped or _reason(found, method, settings)
     return Minimum(C, int(found.nit), evaluations, bool(found.success), history.stopped, history)
+
+
+def _settings(method: str, max_iterations: int, tolerance: float, dtype: Any, options: Any) -> dict[str, Any]:
+    """SciPy's options for what was asked."""
+    whole("max_iterations", max_iterations)
+    number("tolerance", tolerance, least=0)
+    if not isinstance(options, Mapping | None):
+        raise HyperparameterError(f"options is a mapping for SciPy, not {options!r}")
+    settings: dict[str, Any] = {"maxiter": max_iterations, GRADIENT_TOLERANCE[method]: tolerance}
+    if method == "L-BFGS-B":  # the two limits that SciPy would set tighter than what was asked for
+        settings |= {"ftol": float(np.finfo(dtype).eps), "maxfun": 100 * max_iterations}
+    return settings | dict(options or {})
 
 
 def _reason(found: Any, method: str, settings: dict[str, Any]) -> str:
