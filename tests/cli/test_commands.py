@@ -99,6 +99,12 @@ def test_costs_of_a_regression(run, cost):
     assert run(f"train diabetes --cost '{cost}' --epochs 2 -q").code == 0
 
 
+def test_the_last_layer_may_name_its_own_activation(run):
+    said = run("train diabetes --network '*/8/1:softplus' --epochs 2 -q")
+    assert said.code == 0
+    assert "10/8/1:softplus" in said.out
+
+
 def test_poisson_regression_keeps_counts(run, tmp_path):
     random = np.random.default_rng(1)
     x = random.normal(size=300)

@@ -106,18 +106,13 @@ def train(
     raw, targets = dataset.X[kept], dataset.targets[kept]
     pre = Preprocessing.fit(raw, targets, task=_task(task), standardize=standardize, impute=impute)
     net = _network(network, pre, activation, output_activation, cost, dtype, seed)
-    if not isinstance(net.output.activation, OUTPUTS_OF_ANY_TARGET) and pre.task == "regression":
-        k = pre.n_outputs  # a bounded or positive output cannot reach a standardised target
-        pre = replace(pre, target_mean=np.zeros(k), target_scale=np.ones(k))
-    net.preprocessing = pre
+    net.preprocessing = _for_output(pre, net.output.activation)
     rule = resolve_optimizer(optimizer)
     settings: dict[str, Any] = {
         "optimizer": str(rule),
         "learning_rate": rule.own_rate if learning_rate is None else learning_rate,
         "schedule": str(resolve_schedule(schedule)),
-        "epochs": max(20, -(-FEWEST_UPDATES // count(len(kept), whole("--batch-size", batch_size))))
-        if epochs is None
-        else epochs,
+        "epochs": _enough_epochs(len(kept), batch_size) if epochs is None else epochs,
         "batch_size": batch_size,
         "weight_decay": weight_decay,
         "clip_norm": clip_norm,
@@ -189,13 +184,26 @@ def held_out_rows(
     return holdout(t, fraction, seed, stratify=find_task(t, task) == "classification")
 
 
+def _enough_epochs(rows: int, batch_size: int) -> int:
+    """20 epochs, or as many as make 500 updates."""
+    return max(20, -(-FEWEST_UPDATES // count(rows, whole("--batch-size", batch_size))))
+
+
+def _for_output(pre: Preprocessing, activation: Activation) -> Preprocessing:
+    """A bounded or positive output cannot reach a standardised target: then targets stay as they are."""
+    if pre.task == "classification" or isinstance(activation, OUTPUTS_OF_ANY_TARGET):
+        return pre
+    k = pre.n_outputs
+    return replace(pre, target_mean=np.zeros(k), target_scale=np.ones(k))
+
+
 def _network(
     text: str, pre: Preprocessing, activation: str, output: str | None, cost: str | None, dtype: str, seed: int
 ) -> Network:
     """The network that the text means for these data."""
     spec = grammar.parse(text, pre.input_shape if len(pre.input_shape) != 2 else (1, *pre.input_shape), pre.n_outputs)
     end: Activation | str | None = output
-    if end is None and pre.task == "regression":
+    if end is None and pre.task == "regression" and getattr(spec.layers[-1], "activation", "none of its own") is None:
         end = Identity()
     net = Network(
         spec.layers, input_shape=spec.input_shape, activation=activation, output=end, cost=cost, dtype=dtype, seed=seed
