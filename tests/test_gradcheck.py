@@ -119,12 +119,18 @@ def test_frozen_layers_are_not_listed_but_the_gradient_passes_through_them() -> 
     assert [row.array for row in found.rows[::2]] == ["1.W", "1.b", "3.W", "3.b", "x"]
 
 
+def test_the_smallest_epsilon_still_finds_a_wrong_factor(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dr.Dense, "delta", lambda self, p, da, cache: 1.01 * self.f.delta(da, cache.z, cache.a))
+    net = dr.Network("3/5/3", activation="tanh")
+    assert not dr.check_gradient(net, np.eye(3), [0, 1, 2], method="central", epsilon=1e-8).ok
+
+
 def test_what_is_asked_for_must_make_sense() -> None:
     net = dr.Network("2/2")
     with pytest.raises(dr.HyperparameterError, match="method is 'complex', 'central' or 'both', not 'forward'"):
         dr.check_gradient(net, np.eye(2), [0, 1], method="forward")
-    for epsilon in (0, 1, -1e-4, float("nan")):
-        with pytest.raises(dr.HyperparameterError, match="epsilon must be a finite number, above 0 and below 1"):
+    for epsilon in (0, 1, -1e-4, 1e-9, 1e-300, float("nan")):
+        with pytest.raises(dr.HyperparameterError, match="epsilon must be a finite number, at least 1e-08 and below 1"):
             dr.check_gradient(net, np.eye(2), [0, 1], epsilon=epsilon)
     with pytest.raises(dr.DivergenceError, match=r"the cost is (inf|nan) at these weights"):
         dr.check_gradient(dr.Network("2/3/2", activation="exp"), [[1e6, 1e6], [-1e6, -1e6]], [0, 1])

@@ -325,3 +325,14 @@ def test_a_cost_that_is_not_finite_at_the_start() -> None:
     net = dr.Network("2/3/1", activation="exp", output="identity")
     with pytest.raises(dr.DivergenceError, match="the cost is not finite at the initial weights; scale the inputs"):
         dr.minimize(net, [[1e6, 1e6], [-1e6, 1e6], [-1e6, -1e6], [1e6, -1e6]], [0, 1, 1, 0])
+
+
+@pytest.mark.parametrize("options", [{1: 2}, {"maxiter": None}, {"gtol": "a"}, "text"])
+def test_options_that_make_no_sense(options):
+    with pytest.raises(dr.HyperparameterError):
+        dr.minimize(dr.Network("2/2"), [[0.0, 1.0]], [0], options=options)
+
+
+def test_a_frozen_network_has_nothing_to_minimise():
+    with pytest.raises(dr.HyperparameterError, match="nothing to train"):
+        dr.minimize(dr.Network("2/2").frozen(), [[0.0, 1.0]], [0])

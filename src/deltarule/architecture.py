@@ -163,6 +163,11 @@ class Architecture:
             marks[s.start : s.stop] = wanted(s, self.layers[s.stage - 1])
         return marks
 
+    def check_trainable(self) -> None:
+        """Refuse a network that has nothing to train."""
+        if not self.trainable.any():
+            raise HyperparameterError(f"{self.spec} has nothing to train: no parameters, or every layer is frozen")
+
     def name_of(self, index: int) -> str:
         """The name of one entry of θ, such as "1.W[3, 17]"."""
         slot = next(s for s in self.slots if s.start <= index < s.stop)

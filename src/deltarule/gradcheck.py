@@ -38,6 +38,7 @@ TOLERANCE = {"complex": 1e-10, "central": 1e-6}
 KINKS_ALLOWED = 0.05  # the share of entries, by each method, that may be excused
 EVERY_ENTRY = 2000  # up to so many entries each one is checked; above, a sample of each array and whole directions
 SAMPLE, DIRECTIONS = 60, 10
+SMALLEST_EPSILON = 1e-8  # below it rounding is all that a difference of costs shows, and nothing could be found wrong
 SHRINK, LEVELS = 8.0, 7  # ε, ε/8, …: truncation shrinks with ε, an error of the backward pass stays
 ROUNDING = float(np.finfo(np.float64).eps)
 UNDERFLOW = float(np.finfo(np.float64).tiny) / STEP  # a derivative below it, times h, is no normal number
@@ -153,7 +154,7 @@ def check_gradient(
     Args:
         net, X, t, weight_decay, sample_weight: as in `cost_and_gradient`; a handful of samples is enough.
         method: "complex", "central" or "both".
-        epsilon: of the central differences.
+        epsilon: of the central differences, at least 1e-8: below it rounding hides every error.
         dropout: check with dropout on, at one fixed mask.
         seed: of the sampled entries, the directions and the mask.
 
@@ -167,7 +168,7 @@ def check_gradient(
     """
     if method not in METHODS:
         raise HyperparameterError(f"method is 'complex', 'central' or 'both', not {method!r}")
-    number("epsilon", epsilon, above=0, below=1)
+    number("epsilon", epsilon, least=SMALLEST_EPSILON, below=1)
     weight_decay, seed = number("weight_decay", weight_decay, least=0), draw_seed(seed)
     rows, targets, w = net.prepare(X, t, sample_weight, dtype=np.float64)
     masks = textbook.dropout_masks(net, seed, 1, np.arange(len(rows)), np.float64) if dropout else None

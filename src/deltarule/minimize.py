@@ -106,6 +106,7 @@ def minimize(
     settings = _settings(method, max_iterations, tolerance, net.dtype, options)
     if callback is not None and not callable(callback):
         raise HyperparameterError(f"callback is a function of an Iteration, not {callback!r}")
+    net.check_trainable()
     J = _Objective(
         net.cost_function(X, t, weight_decay=weight_decay, sample_weight=sample_weight, class_weight=class_weight)
     )
@@ -152,12 +153,15 @@ def _settings(method: str, max_iterations: int, tolerance: float, dtype: Any, op
     """SciPy's options for what was asked."""
     whole("max_iterations", max_iterations)
     number("tolerance", tolerance, least=0)
-    if not isinstance(options, Mapping | None):
-        raise HyperparameterError(f"options is a mapping for SciPy, not {options!r}")
+    if not isinstance(options, Mapping | None) or not all(isinstance(k, str) for k in options or {}):
+        raise HyperparameterError(f"options is a mapping of names for SciPy, not {options!r}")
     settings: dict[str, Any] = {"maxiter": max_iterations, GRADIENT_TOLERANCE[method]: tolerance}
     if method == "L-BFGS-B":  # the two limits that SciPy would set tighter than what was asked for
         settings |= {"ftol": float(np.finfo(dtype).eps), "maxfun": 100 * max_iterations}
-    return settings | dict(options or {})
+    settings |= options or {}
+    whole("maxiter", settings["maxiter"])
+    number(GRADIENT_TOLERANCE[method], settings[GRADIENT_TOLERANCE[method]], least=0)
+    return settings
 
 
 def _reason(found: Any, method: str, settings: dict[str, Any]) -> str:

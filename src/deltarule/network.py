@@ -20,7 +20,7 @@ from deltarule.data.preprocessing import Preprocessing
 from deltarule.data.table import Table
 from deltarule.errors import DataError, FileFormatError, HyperparameterError, ShapeError, UnknownNameError
 from deltarule.layers import Layer, flat_size
-from deltarule.limits import number, whole
+from deltarule.limits import number
 from deltarule.randomness import draw_seed, generator
 
 __all__ = ["Network", "Samples"]
@@ -149,9 +149,8 @@ class Network(Architecture):
         """`net[:k]`, a network of the first k stages that shares their weights."""
         if not isinstance(stages, slice) or stages.start not in (None, 0) or stages.step not in (None, 1):
             raise HyperparameterError("a part of a network starts at its input: net[:k]; its layers are net.layers")
-        layers = (
-            self.layers[:] if stages.stop is None else self.layers[: whole("k of net[:k]", stages.stop, least=-1000)]
-        )
+        stop = len(self.layers) if stages.stop is None else stages.stop
+        layers = self.layers[:stop] if isinstance(stop, int) else ()
         if not layers:
             raise HyperparameterError(f"net[:k] takes 1 ≤ k ≤ {len(self.layers)}")
         if len(layers) == len(self.layers):
@@ -172,10 +171,10 @@ class Network(Architecture):
         """A network of these layers that stands on θ (its beginning, where the layers are fewer)."""
         made = Network.__new__(Network)
         Architecture.__init__(made, layers, input_shape=self.input_shape, cost=cost)
-        whole = len(layers) == len(self.layers)
-        made.dtype, made.seed, made.multilabel = self.dtype, self.seed, self.multilabel and whole
+        complete = len(layers) == len(self.layers)
+        made.dtype, made.seed, made.multilabel = self.dtype, self.seed, self.multilabel and complete
         made.preprocessing = self.preprocessing
-        if made.preprocessing is not None and not whole:  # what a part answers is no class and has no unit
+        if made.preprocessing is not None and not complete:  # what a part answers is no class and has no unit
             zeros = np.zeros(made.n_outputs)
             made.preprocessing = replace(
                 made.preprocessing, task="regression", classes=None, target_mean=zeros, target_scale=zeros + 1
@@ -413,7 +412,13 @@ def _flatten(
     networks: dict[int, Network] = {}
     for part in parts:
         if isinstance(part, Network):
-            if not layers and input_shape is None:
+            if not layers and input_shape not in (
+                None,
+                part.input_shape,
+                *part.input_shape[: len(part.input_shape) == 1],
+            ):
+                raise ShapeError(f"input_shape is {input_shape}, the network that begins takes {part.input_shape}")
+            if not layers:
                 input_shape = part.input_shape
             if part.preprocessing is not None:
                 raise HyperparameterError(

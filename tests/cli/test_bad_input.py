@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
+
+from deltarule import JSONLines, Network
 
 BAD = {
     "unknown data": ("train digts", "did you mean 'digits'?"),
@@ -113,3 +118,60 @@ def test_an_interruption_leaves_a_model(run, monkeypatch, tmp_path):
     assert "the weights reached are in runs/a" in said.err
     assert "result: interrupted" in run("info runs/a").out
     assert (tmp_path / "runs/a/model.safetensors").is_file()
+
+
+@pytest.mark.parametrize("fault", [KeyboardInterrupt(), OSError(28, "No space left on device")], ids=["^C", "disk"])
+def test_what_stops_a_run_late_leaves_its_model(run, monkeypatch, tmp_path, fault):
+    """During the scores, when training is done and paid for."""
+
+    def stop(*_):
+        raise fault
+
+    monkeypatch.setattr(Network, "evaluate", stop)
+    said = run("train iris -q --output runs/a")
+    assert said.code == (130 if isinstance(fault, KeyboardInterrupt) else 2)
+    assert "Traceback" not in said.err
+    assert "epochs are done" in run("info runs/a").out
+
+
+def test_a_full_disk_in_an_epoch_leaves_the_weights_reached(run, monkeypatch, tmp_path):
+    real = JSONLines.on_epoch
+
+    def full(self, state):
+        if state.epoch == 3:
+            raise OSError(28, "No space left on device", str(self.path))
+        real(self, state)
+
+    monkeypatch.setattr(JSONLines, "on_epoch", full)
+    said = run("train iris -q --output runs/a")
+    assert said.code == 2
+    assert "No space left" in said.err
+    assert "No space left" in run("info runs/a").out
+
+
+@pytest.mark.parametrize("reader", ["true", "head -n 1"])
+def test_training_goes_on_when_nobody_reads(tmp_path, reader):
+    program = f"{sys.executable} -c 'from deltarule.cli import main; main()' train iris --output a | {reader}"
+    subprocess.run(["bash", "-c", program], cwd=tmp_path, capture_output=True, check=True)
+    assert "[result.held_out]" in (tmp_path / "a" / "run.toml").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("[result.train]", "[result.x]", "'train' is missing"),
+        ("accuracy = ", "accuracy = 'x' #", "'accuracy' must be a number"),
+        ("fraction = 0.2", "fraction = 'a'", "'fraction' must be float"),
+        ("fraction = 0.2", "fraction = 0.3", "its split gives 45"),
+        ("stopped = ", "stopped = 3 #", "'stopped' must be str"),
+    ],
+)
+def test_a_run_file_that_was_changed(run, tmp_path, old, new, expected):
+    run("train iris -q --epochs 1 --output runs/a")
+    path = tmp_path / "runs/a/run.toml"
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+    said = run("evaluate runs/a iris")
+    assert said.code == 2
+    assert expected in said.err

@@ -401,7 +401,7 @@ def test_a_part_without_weight_is_refused() -> None:
     for rows in (held, np.setdiff1d(np.arange(len(T)), held)):
         w = np.ones(len(T))
         w[rows] = 0
-        with pytest.raises(dr.DataError, match="some must be positive"):
+        with pytest.raises(dr.DataError, match="all have weight 0"):
             fit(small(), validation=0.3, sample_weight=w)
 
 
@@ -565,7 +565,7 @@ NUMBERS: list[tuple[str, list[Any], str]] = [
     ("batch_size", [0, -1, 2.5, np.inf, "3", None], "batch_size must be a whole number, at least 1"),
     ("threads", [0, -1, 1.5], "threads must be a whole number, at least 1"),
     ("seed", [-1, 1.5, "0", True, 2**63], "seed must be a whole number from 0"),
-    ("validation", [0, 1, -0.5, 1.5, np.nan, True], "the held-out fraction must lie between 0 and 1"),
+    ("validation", [0, 1, -0.5, 1.5, np.nan, True], "validation must be a finite number, above 0 and below 1"),
     ("validation", ["0.1", (Xv,), (Xv, Tv, Tv), {"X": Xv}], "validation is (X, t), or the fraction"),
 ]
 

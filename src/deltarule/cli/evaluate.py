@@ -11,6 +11,7 @@ from deltarule.cli.run_folder import open_model
 from deltarule.cli.show import print_scores
 from deltarule.cli.train import DataArgument, TargetOption, held_out_rows
 from deltarule.data import read
+from deltarule.errors import FileFormatError
 
 __all__ = ["RunArgument", "evaluate"]
 
@@ -33,9 +34,13 @@ def evaluate(run: RunArgument, data: DataArgument, target: TargetOption = None) 
     if dataset.test is not None:
         (X, test_targets), part = dataset.test, "its own test split"
         t = np.asarray(test_targets)
-    elif described.get("fingerprint") == dataset.fingerprint():
+    elif folder is not None and described["fingerprint"] == dataset.fingerprint():
         split = described["held_out"]
-        _, held = held_out_rows(dataset, split.get("fraction", 0.0), split.get("seed", 0), described["task"])
+        _, held = held_out_rows(dataset, split["fraction"], split["seed"], described["task"])
+        if len(held) != split["rows"]:
+            raise FileFormatError(
+                f"{run}: run.toml says {split['rows']} rows were held out; its split gives {len(held)}"
+            )
         X, t, part = X[held], t[held], "held out"
         typer.echo(f"{dataset.name} is what this run was trained on: only the {len(held):,} rows held out are scored")
     elif folder is None:

@@ -77,8 +77,10 @@ class RunFolder:
         if type(version) is not int or version > FORMAT:
             raise FileFormatError(f"{self.toml}: format {version!r} is not one that this deltarule reads ({FORMAT})")
         _check(str(self.toml), found, FIELDS)
+        if not found["data"]["held_out"].get("own_test_split", False):
+            _check(f"{self.toml}, data, held_out", found["data"]["held_out"], {"fraction": float, "seed": int})
         if "result" in found:
-            _check(f"{self.toml}, result", found["result"], {"stopped": str})
+            _check_result(f"{self.toml}, result", found["result"])
         return found
 
 
@@ -104,6 +106,16 @@ def _check(where: str, found: Any, wanted: Mapping[str, Any]) -> None:
             _check(f"{where}, {name}", found[name], kind)
         elif type(found[name]) is not kind:
             raise FileFormatError(f"{where}: '{name}' must be {kind.__name__}, not {type(found[name]).__name__}")
+
+
+def _check_result(where: str, result: Any) -> None:
+    """How a run ended, and its scores where it was scored."""
+    scored = isinstance(result, dict) and ("train" in result or "held_out" in result)
+    _check(where, result, {"stopped": str} | ({"train": {}, "held_out": {}} if scored else {}))
+    for part in ("train", "held_out") if scored else ():
+        for name, score in result[part].items():
+            if type(score) not in (int, float):
+                raise FileFormatError(f"{where}, {part}: '{name}' must be a number")
 
 
 def _without_none(value: Any) -> Any:

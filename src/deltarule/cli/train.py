@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from contextlib import suppress
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
@@ -26,6 +27,7 @@ from deltarule.schedules import schedule as resolve_schedule
 from deltarule.training import EarlyStopping, JSONLines, Run
 from deltarule.training import train as fit
 from deltarule.training.batches import count
+from deltarule.training.callbacks import say
 
 __all__ = ["held_out_rows", "train"]
 
@@ -130,14 +132,19 @@ def train(
         history = fit(
             net, raw, targets, **settings, early_stopping=stopping, callbacks=[record], verbose=not quiet
         )  # fmt: skip
-    except (KeyboardInterrupt, DivergenceError) as stop:
-        record.finish({"stopped": "interrupted" if isinstance(stop, KeyboardInterrupt) else str(stop)}, net)
-        if isinstance(stop, DivergenceError) or record.folder is None:
+        result = {"stopped": history.stopped, "best_epoch": history.best_epoch}
+        record.finish(net, result)  # before the scores, which take their time
+        scores = {"train": net.evaluate(raw, targets), "held_out": net.evaluate_rows(*unseen)}
+        record.finish(net, result | scores)
+    except (KeyboardInterrupt, DivergenceError, OSError) as stop:
+        interrupted = isinstance(stop, KeyboardInterrupt)
+        if not record.finished:
+            with suppress(OSError):
+                record.finish(net, {"stopped": "interrupted" if interrupted else str(stop)})
+        if not interrupted or record.folder is None:
             raise
         typer.echo(f"Interrupted; the weights reached are in {record.folder}", err=True)
         raise typer.Exit(130) from None
-    scores = {"train": net.evaluate(raw, targets), "held_out": net.evaluate_rows(*unseen)}
-    record.finish({"stopped": history.stopped, "best_epoch": history.best_epoch, **scores}, net)
     print_scores({"training": (len(kept), scores["train"]), "held out": (len(held_X), scores["held_out"])})
     typer.echo(f"{history.stopped}; the run is in {record.folder}")
 
@@ -148,22 +155,24 @@ class Record(JSONLines):
     def __init__(self, path: Path | None, data_name: str, described: dict[str, Any]) -> None:
         self.wanted, self.data_name, self.described = path, data_name, described
         self.folder: RunFolder | None = None
+        self.finished = False
 
     def on_begin(self, run: Run) -> None:
         self.folder = RunFolder.create(self.wanted, self.data_name)
         self.folder.write(self.described)
         super().__init__(self.folder.history)
         super().on_begin(run)
-        typer.echo(
+        say(
             f"{self.data_name}: {self.described['data']['training_rows']:,} rows to train on, "
             f"{run.net.spec} with {run.net.size:,} parameters"
         )
 
-    def finish(self, result: dict[str, Any], net: Network) -> None:
+    def finish(self, net: Network, result: dict[str, Any]) -> None:
         """Write the model, with the last finite weights, and add the result to run.toml."""
         if self.folder is not None:
             net.save(self.folder.model)
             self.folder.write(self.described | {"result": result})
+            self.finished = True
 
 
 def _task(text: str | None) -> Task | None:

@@ -51,6 +51,15 @@ class Callback:
         """After the last epoch, or when training ends early, by an error too."""
 
 
+def say(line: str) -> bool:
+    """Print a line at once; False where it cannot be written any more (a closed pipe, a full disk)."""
+    try:
+        print(line, flush=True)  # noqa: T201
+    except OSError:
+        return False
+    return True
+
+
 class JSONLines(Callback):
     """Appends each epoch's record to a file as it comes, so that a killed run leaves its history."""
 
@@ -82,11 +91,7 @@ class EpochLines(Callback):
         self.read = True
 
     def on_epoch(self, run: Run) -> None:
-        try:
-            if self.read:
-                print(epoch_text(run), flush=True)  # noqa: T201
-        except BrokenPipeError:
-            self.read = False
+        self.read = self.read and say(epoch_text(run))
 
 
 class ProgressBar(Callback):
@@ -116,9 +121,10 @@ class ProgressBar(Callback):
 
     def on_slice(self, run: Run) -> None:
         if self.bar is not None:
-            text = f"cost {run.cost:.4f}  η {run.learning_rate:.3g}"
+            text = f"cost {run.cost:.4f}"
             if "validation_cost" in run.history.columns:
                 text += f"  validation {run.history.validation_cost[-1]:.4f}"
+            text += f"  η {run.learning_rate:.3g}"
             self.bar.update(self.task, completed=run.step / run.steps_per_epoch, text=text)
 
     def on_end(self, run: Run) -> None:

@@ -144,8 +144,7 @@ def train(
         raise HyperparameterError("weight_decay goes to train (in C) or to AdamW (decoupled), not to both")
     if threads is not None:
         whole("threads", threads)
-    if not net.trainable.any():
-        raise HyperparameterError(f"{net.spec} has nothing to train: no parameters, or every layer is frozen")
+    net.check_trainable()
     _check_callbacks(callbacks)
     decay = number("weight_decay", weight_decay, least=0)
     settings = Settings(
@@ -190,9 +189,12 @@ def _validation(net: Network, samples: Prepared, validation: Any, seed: int) -> 
     if isinstance(validation, Real):
         X, t, w = samples
         classes = None if net.multilabel else class_labels(net, t)
-        kept, held = holdout(t if classes is None else classes, float(validation), seed, stratify=classes is not None)
-        split = [(X[part], t[part], net.weigh(t[part], None if w is None else w[part], None)) for part in (kept, held)]
-        return split[0], split[1]
+        fraction = number("validation", validation, above=0, below=1)
+        kept, held = holdout(t if classes is None else classes, fraction, seed, stratify=classes is not None)
+        for part, name in ((kept, "left for training"), (held, "set aside for validation")):
+            if w is not None and not (w[part] > 0).any():
+                raise DataError(f"the rows {name} all have weight 0; change the fraction, the seed or the weights")
+        return tuple((X[part], t[part], None if w is None else w[part]) for part in (kept, held))  # type: ignore[return-value]
     if not isinstance(validation, Sequence) or len(validation) != 2:
         raise HyperparameterError("validation is (X, t), or the fraction of the rows to set aside")
     return samples, net.prepare(*validation)
