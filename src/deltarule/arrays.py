@@ -10,7 +10,10 @@ from typing import Any, TypeAlias
 
 import array_api_compat
 
-__all__ = ["Array", "Shape", "absolute", "namespace", "real_part", "where_positive"]
+__all__ = ["COMPLEX_STEP", "Array", "Shape", "absolute", "namespace", "real_part", "where_positive"]
+
+COMPLEX_STEP = 1e-30
+"""h of ∂f/∂u = Im f(u + i h)/h: nothing is subtracted, so it may be as small as the numbers allow."""
 
 Array: TypeAlias = Any
 """An array of any library that follows the array API standard."""

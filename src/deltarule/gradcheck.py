@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from deltarule.arrays import COMPLEX_STEP
 from deltarule.engines import textbook
 from deltarule.errors import DivergenceError, HyperparameterError
 from deltarule.layers import Gradients
@@ -32,7 +33,6 @@ from deltarule.randomness import draw_seed, generator
 
 __all__ = ["ArrayCheck", "GradientCheck", "check_gradient"]
 
-STEP = 1e-30
 METHODS = ("complex", "central", "both")
 TOLERANCE = {"complex": 1e-10, "central": 1e-6}
 KINKS_ALLOWED = 0.05  # the share of entries, by each method, that may be excused
@@ -41,7 +41,7 @@ SAMPLE, DIRECTIONS = 60, 10
 SMALLEST_EPSILON = 1e-8  # below it rounding is all that a difference of costs shows, and nothing could be found wrong
 SHRINK, LEVELS = 8.0, 7  # ε, ε/8, …: truncation shrinks with ε, an error of the backward pass stays
 ROUNDING = float(np.finfo(np.float64).eps)
-UNDERFLOW = float(np.finfo(np.float64).tiny) / STEP  # a derivative below it, times h, is no normal number
+UNDERFLOW = float(np.finfo(np.float64).tiny) / COMPLEX_STEP  # a derivative below it, times h, is no normal number
 ROUNDINGS = {"cost": 8.0, "gradient": 32.0}  # how many times the measured effect of one rounding is allowed
 
 Vector = NDArray[np.float64]
@@ -275,7 +275,7 @@ class _Rounding:
 
     def _entering(self, u: Vector) -> Vector:
         """Of the entries of u: H (ξ ⊙ u), by complex step, so that no kink is crossed."""
-        return self.probe.gradient(u + 1j * STEP * self._signs(u) * u).imag / STEP
+        return self.probe.gradient(u + 1j * COMPLEX_STEP * self._signs(u) * u).imag / COMPLEX_STEP
 
     def _within(self, done: textbook.Pass, start: textbook.Evaluation) -> Vector:
         """Of every δ: f′ is known to one rounding of 1 (1 − a² near |a| = 1), not of f′; so is ŷ − t."""
@@ -354,8 +354,8 @@ def _agrees(method: str, numeric: float, analytic: float, typical: float, noise:
 
 def _complex(probe: _Probe, d: Direction, analytic: float, typical: float, noise: float) -> tuple[float, bool]:
     """(Im C(u + i h d)/h, whether a unit stands at a kink, on one side in real numbers and on the other in complex)."""
-    there = d.step(probe.u, 1j * STEP)
-    numeric = float(probe.cost(there).imag / STEP)
+    there = d.step(probe.u, 1j * COMPLEX_STEP)
+    numeric = float(probe.cost(there).imag / COMPLEX_STEP)
     return numeric, not _agrees("complex", numeric, analytic, typical, noise) and probe.crosses(probe.u, there)
 
 

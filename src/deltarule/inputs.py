@@ -36,7 +36,7 @@ __all__ = [
 SUM_TOLERANCE = 1e-3  # how far from 1 the rows of soft targets may sum before they are refused
 
 
-def numbers(values: ArrayLike, what: str) -> NDArray[Any]:
+def numbers(values: Any, what: str) -> NDArray[Any]:
     """`values` as an array of real numbers; `what` begins the message where they are none."""
     try:
         found = np.asarray(values)

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from deltarule.arrays import COMPLEX_STEP
 from deltarule.engines import textbook
 from deltarule.errors import DivergenceError, HyperparameterError, ShapeError
 from deltarule.limits import number, whole
@@ -27,7 +28,6 @@ __all__ = ["Iteration", "Minimum", "hessian_vector_product", "minimize"]
 
 METHODS = {"l bfgs b": "L-BFGS-B", "l bfgs": "L-BFGS-B", "cg": "CG", "bfgs": "BFGS", "newton cg": "Newton-CG"}
 GRADIENT_TOLERANCE = {"L-BFGS-B": "gtol", "CG": "gtol", "BFGS": "gtol", "Newton-CG": "xtol"}
-STEP = 1e-30  # of the complex step: nothing is subtracted, so it may be as small as the numbers allow
 
 
 class Iteration(NamedTuple):
@@ -209,9 +209,9 @@ def hessian_vector_product(
         direction = np.where(net.trainable, v, 0.0)
         with np.errstate(all="ignore"):
             _, g = textbook.cost_and_gradient(
-                net, at + 1j * STEP * direction, rows, targets, weight_decay=weight_decay, sample_weight=w
+                net, at + 1j * COMPLEX_STEP * direction, rows, targets, weight_decay=weight_decay, sample_weight=w
             )
-        result: NDArray[np.float64] = g.imag / STEP
+        result: NDArray[np.float64] = g.imag / COMPLEX_STEP
         return result
 
     return product

@@ -186,9 +186,9 @@ class Network(Architecture):
 
     def _rows(self, X: Samples, dtype: DTypeLike | None = None) -> tuple[NDArray[Any], bool]:
         """(X as a batch in the network's form, whether it was one sample)."""
-        raw = X if self.preprocessing is None else self.preprocessing.inputs(X)
+        raw = inputs.numbers(X if self.preprocessing is None else self.preprocessing.inputs(X), "X")
         rows = inputs.sample_rows(self, raw, self.dtype if dtype is None else dtype)
-        return rows, inputs.is_one_sample(self, np.asarray(raw))
+        return rows, inputs.is_one_sample(self, raw)
 
     def prepare(
         self,

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import numpy as np
 import typer
 
+from deltarule.cli.arguments import DataArgument, RunArgument, TargetOption
 from deltarule.cli.run_folder import open_model
 from deltarule.cli.show import print_scores
-from deltarule.cli.train import DataArgument, TargetOption, held_out_rows
+from deltarule.cli.train import held_out_rows
 from deltarule.data import read
 from deltarule.errors import FileFormatError
 
-__all__ = ["RunArgument", "evaluate"]
-
-RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run folder, or a model file.")]
+__all__ = ["evaluate"]
 
 
 def evaluate(run: RunArgument, data: DataArgument, target: TargetOption = None) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import typer
 
-from deltarule.cli.evaluate import RunArgument
+from deltarule.cli.arguments import RunArgument
 from deltarule.cli.run_folder import open_model
 from deltarule.cli.show import print_scores
 from deltarule.network import Network

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from deltarule.cli.evaluate import RunArgument
+from deltarule.cli.arguments import RunArgument
 from deltarule.cli.run_folder import open_model
 from deltarule.data import read
 from deltarule.errors import DataError

@@ -19,7 +19,7 @@ from deltarule.files import write_bytes
 from deltarule.loading import load
 from deltarule.network import Network
 
-__all__ = ["RunFolder"]
+__all__ = ["RunFolder", "open_model"]
 
 FORMAT = 1
 FIELDS: dict[str, Any] = {  # what commands read of run.toml; it holds more

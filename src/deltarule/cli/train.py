@@ -14,10 +14,11 @@ import typer
 
 from deltarule import grammar
 from deltarule.activations import Activation, Identity
+from deltarule.cli.arguments import DataArgument, TargetOption
 from deltarule.cli.run_folder import RunFolder
 from deltarule.cli.show import print_scores
 from deltarule.data import Dataset, Preprocessing, holdout, read
-from deltarule.data.targets import Task
+from deltarule.data.targets import Task, find_task
 from deltarule.errors import DivergenceError, HyperparameterError, ShapeError
 from deltarule.limits import whole
 from deltarule.network import Network
@@ -34,14 +35,6 @@ __all__ = ["held_out_rows", "train"]
 OUTPUTS_OF_ANY_TARGET = (Identity,)  # they reach every number, so that the target may be standardised
 
 FEWEST_UPDATES = 500  # a small data set needs more than 20 epochs to learn anything
-
-DataArgument = Annotated[
-    str, typer.Argument(metavar="DATA", help="An embedded set (digits, iris, wine, breast_cancer, diabetes), an IDX "
-                        "folder such as MNIST's, or a file: .npz, .npy, .csv, .tsv.")
-]  # fmt: skip
-TargetOption = Annotated[
-    str | None, typer.Option(help="The target's column (CSV: name or number; .npy: number, or a file of targets).")
-]
 
 
 def train(
@@ -185,8 +178,6 @@ def held_out_rows(
     dataset: Dataset, fraction: float, seed: int, task: Task | None
 ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """(The rows to train on, the rows held out): stratified for classes; none held out where a test split exists."""
-    from deltarule.data.targets import find_task
-
     t = dataset.targets
     if dataset.test is not None:
         return np.arange(len(t)), np.arange(0)

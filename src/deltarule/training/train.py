@@ -194,7 +194,11 @@ def _validation(net: Network, samples: Prepared, validation: Any, seed: int) -> 
         for part, name in ((kept, "left for training"), (held, "set aside for validation")):
             if w is not None and not (w[part] > 0).any():
                 raise DataError(f"the rows {name} all have weight 0; change the fraction, the seed or the weights")
-        return tuple((X[part], t[part], None if w is None else w[part]) for part in (kept, held))  # type: ignore[return-value]
+
+        def take(part: NDArray[np.int64]) -> Prepared:
+            return X[part], t[part], None if w is None else w[part]
+
+        return take(kept), take(held)
     if not isinstance(validation, Sequence) or len(validation) != 2:
         raise HyperparameterError("validation is (X, t), or the fraction of the rows to set aside")
     return samples, net.prepare(*validation)

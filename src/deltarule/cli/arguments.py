@@ -1,0 +1,18 @@
+"""The arguments that several commands share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+__all__ = ["DataArgument", "RunArgument", "TargetOption"]
+
+DataArgument = Annotated[
+    str, typer.Argument(metavar="DATA", help="An embedded set (digits, iris, wine, breast_cancer, diabetes), an IDX "
+                        "folder such as MNIST's, or a file: .npz, .npy, .csv, .tsv.")
+]  # fmt: skip
+TargetOption = Annotated[
+    str | None, typer.Option(help="The target's column (CSV: name or number; .npy: number, or a file of targets).")
+]
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run folder, or a model file.")]
