@@ -163,6 +163,7 @@ def test_training_goes_on_when_nobody_reads(tmp_path, reader):
         ("accuracy = ", "accuracy = 'x' #", "'accuracy' must be a number"),
         ("fraction = 0.2", "fraction = 'a'", "'fraction' must be float"),
         ("fraction = 0.2", "fraction = 0.3", "its split gives 45"),
+        ("fraction = 0.2", "own_test_split = true", "names a test split, and the data have none"),
         ("stopped = ", "stopped = 3 #", "'stopped' must be str"),
     ],
 )

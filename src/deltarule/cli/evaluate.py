@@ -33,6 +33,8 @@ def evaluate(run: RunArgument, data: DataArgument, target: TargetOption = None) 
         t = np.asarray(test_targets)
     elif folder is not None and described["fingerprint"] == dataset.fingerprint():
         split = described["held_out"]
+        if split.get("own_test_split"):
+            raise FileFormatError(f"{run}: run.toml names a test split, and the data have none")
         _, held = held_out_rows(dataset, split["fraction"], split["seed"], described["task"])
         if len(held) != split["rows"]:
             raise FileFormatError(
