@@ -1,0 +1,237 @@
+// dense.hpp: the twin of dense.py. One kernel (blocks.hpp), three ends:
+//
+//   forward    Z = W A_prev + b,  A = f(Z)     (n_out, m)
+//   backward   D_prev = f'(Z_prev) W^T D       (n_in, m)
+//   gradient   dW = D A_prev^T, db = D 1       (n_out, n_in + 1): the input's constant 1 makes b a last column of W
+//
+// Up to FEW samples have features in lanes instead: the same chains over k, so the same bits.
+#pragma once
+#include "activations.hpp"
+#include "native/gather.hpp"
+
+namespace deltarule::DELTARULE_ISA {
+
+template <class T>
+struct Dense : Stage<T> {
+  using Stage<T>::n_in, Stage<T>::n_out, Stage<T>::below, Stage<T>::a, Stage<T>::z, Stage<T>::d;
+  using Stage<T>::matrix;
+  Activation<T> activation;
+  int64_t flat_W, flat_b;     // in theta
+  const T *W, *b;             // where they are read: among the engine's parameters, or in flat theta
+  ptrdiff_t stride, b_stride;
+  T* panels;                  // of the inputs, [n_in / PANEL][samples][PANEL]; the first stage's belong to the worker
+  Gather<T> gather;           // X, for the first stage
+  Copy<T> copy;
+  bool learns;                // the inputs will be needed for the gradient
+
+  void place(Arena& arena, int samples, bool training) override {
+    this->place_activity(arena, samples, training, this->top || needs_z(activation.f));
+    panels = below && learns ? take<T>(arena, panel_size(n_in, samples)) : nullptr;
+  }
+  void bind(const T* parameters) override {
+    W = parameters + matrix.offset, b = W + n_in, stride = b_stride = matrix.ld;
+  }
+  void bind_flat(const T* theta) override { W = theta + flat_W, b = theta + flat_b, stride = n_in, b_stride = 1; }
+  void fill(const T* theta, T* own) const override {
+    for (int i = 0; i < n_out; i++) {
+      T* row = own + matrix.offset + (ptrdiff_t)i * matrix.ld;
+      __builtin_memcpy(row, theta + flat_W + (ptrdiff_t)i * n_in, n_in * sizeof(T));
+      row[n_in] = theta[flat_b + i];
+    }
+  }
+  void empty(const T* own, T* theta) const override {
+    for (int i = 0; i < n_out; i++) {
+      const T* row = own + matrix.offset + (ptrdiff_t)i * matrix.ld;
+      __builtin_memcpy(theta + flat_W + (ptrdiff_t)i * n_in, row, n_in * sizeof(T));
+      theta[flat_b + i] = row[n_in];
+    }
+  }
+  static size_t panel_size(int n, int samples) { return (size_t)round_up(n + 1, PANEL) * round_up(samples, L); }
+
+  // forward
+
+  void forward(const Batch<T>& batch, Worker<T>& worker, Span rows, Span samples) override {
+    if (batch.m <= FEW) return forward_few(batch, worker, rows);
+    if (!below) return forward_rows_of_X(batch, worker, rows, samples);
+    row_blocks<T>(rows, [&](int i, int r) INLINE_LAMBDA {
+      tiles(samples, [&](int s, int w) INLINE_LAMBDA {
+        affine(worker, Start::bias, i, r, s, w, 0, n_in, at(below->a, n_in, 0, s));
+        activate(i, r, s, w);
+      });
+    });
+  }
+
+  void forward_rows_of_X(const Batch<T>& batch, Worker<T>& worker, Span rows, Span samples) {
+    const int height = round_up(batch.m, L);
+    T* kept = learns ? worker.panels : nullptr;
+    tiles(samples, [&](int s, int w) INLINE_LAMBDA {
+      const char* x[S];
+      for (int q = 0; q < w; q++) x[q] = batch.x(s + q);
+      if (batch.order) worker.ahead.reach(batch.order + s + w, S + L);
+      for (int j = 0; j < n_in; j += CHUNK) {
+        const bool last = j + CHUNK >= n_in;
+        const int end = last ? n_in : j + CHUNK;
+        for (int q = 0; q < w; q += L)
+          gather(x + q, n_in, j, last ? padded(n_in) : end, worker.chunk + q, kept ? kept + (s + q) * PANEL : nullptr, height);
+        row_blocks<T>(rows, [&](int i, int r) INLINE_LAMBDA {
+          affine(worker, j ? Start::partial : Start::bias, i, r, s, w, j, end - j, worker.chunk);
+        });
+      }
+      activate(rows.first, rows.last - rows.first, s, w);
+    });
+  }
+
+  // rows [i, i + r) of z for the samples [s, s + w), over n inputs from j on
+  INLINE void affine(Worker<T>& worker, Start start, int i, int r, int s, int w, int j, int n, const T* A) {
+    const Product<T> q{W + i * stride + j, stride, n,            0, A, S, n, start, b + i * b_stride, b_stride,
+                       at(z, n_out, i, s), S};
+    strip<false>(q, r, w, worker.ahead);
+  }
+  INLINE void activate(int i, int r, int s, int w) {
+    if (!this->top) activation.activate(at(z, n_out, i, s), at(a, n_out, i, s), r, w);  // the top's y belongs to the output
+  }
+
+  void forward_few(const Batch<T>& batch, Worker<T>& worker, Span rows) {
+    const int m = batch.m, ld = padded(n_in), height = round_up(m, L);
+    for (int s = 0; s < m; s++) {
+      T* x = worker.few + (ptrdiff_t)s * ld;
+      if (below) {
+        for (int k = 0; k < n_in; k++) x[k] = below->a[k * S + s];
+        continue;
+      }
+      copy(batch.x(s), n_in, x);
+      if (learns)
+        for (int j = 0; j < ld; j += L) store(worker.panels + (ptrdiff_t)(j / PANEL) * height * PANEL + s * PANEL + j % PANEL, load(x + j));
+    }
+    for (int i = rows.first; i < rows.last; i += L) {
+      const int r = rows.last - i < L ? rows.last - i : L;
+      if (m == 1) few<1>(worker.few, ld, i, r);
+      else if (m == 2) few<2>(worker.few, ld, i, r);
+      else if (m == 3) few<3>(worker.few, ld, i, r);
+      else few<4>(worker.few, ld, i, r);
+    }
+    activate(rows.first, rows.last - rows.first, 0, L);
+  }
+
+  // sixteen outputs in lanes: W by squares, transposed in registers
+  template <int m>
+  __attribute__((noinline)) void few(const T* x, int ld, int i, int r) {
+    const T* w[L];
+    T start[L], out[L];
+    for (int q = 0; q < L; q++) {
+      const int row = i + (q < r ? q : r - 1);
+      w[q] = W + row * stride, start[q] = b[row * b_stride];
+    }
+    V<T> acc[m], square[L];
+    UNROLL for (int s = 0; s < m; s++) acc[s] = load(start);
+    int k = 0;
+    for (; k + L <= n_in; k += L) {
+      UNROLL for (int q = 0; q < L; q++) square[q] = load(w[q] + k);
+      transpose(square);
+      UNROLL for (int u = 0; u < L; u++)
+        UNROLL for (int s = 0; s < m; s++) acc[s] = fma(square[u], set(x[(ptrdiff_t)s * ld + k + u]), acc[s]);
+    }
+    for (; k < n_in; k++) {
+      T column[L];
+      for (int q = 0; q < L; q++) column[q] = w[q][k];
+      UNROLL for (int s = 0; s < m; s++) acc[s] = fma(load(column), set(x[(ptrdiff_t)s * ld + k]), acc[s]);
+    }
+    UNROLL for (int s = 0; s < m; s++) {
+      store(out, acc[s]);
+      for (int q = 0; q < r; q++) z[(i + q) * S + s] = out[q];
+    }
+  }
+
+  void pack_inputs(const Batch<T>& batch, Span samples) override {
+    if (!below || !learns) return;
+    for (int s = samples.first; s < samples.last; s += L)
+      pack(at(below->a, n_in, 0, s), n_in, panels + (ptrdiff_t)s * PANEL, round_up(batch.m, L));
+  }
+
+  // back
+
+  void through(int i, int r, int s, int w) override {
+    activation.through(at(z, n_out, i, s), at(a, n_out, i, s), at(d, n_out, i, s), r, w);
+  }
+
+  void backward(const Batch<T>& batch, Worker<T>& worker, Span rows, Span samples) override {
+    if (batch.m <= FEW) return backward_few(batch, rows);
+    const bool many = samples.last - samples.first > 2 * S;  // then sixteen columns of W are better copied together
+    row_blocks<T>(rows, [&](int j, int r) INLINE_LAMBDA {
+      if (many)
+        for (int i = 0; i < n_out; i++) store(worker.strip + i * L, load(W + i * stride + j));
+      tiles(samples, [&](int s, int w) INLINE_LAMBDA {
+        const Product<T> q{many ? worker.strip : W + j, many ? L : stride, n_out, 0, at(d, n_out, 0, s), S, n_out, Start::zero, nullptr, 0,
+                           at(below->d, n_in, j, s), S};
+        strip<true>(q, r, w, worker.ahead);
+        below->through(j, r, s, w);
+      });
+    });
+  }
+
+  void backward_few(const Batch<T>& batch, Span rows) {
+    for (int j = rows.first; j < rows.last; j += L) {
+      const int r = rows.last - j < L ? rows.last - j : L;
+      V<T> acc[FEW];
+      T out[L];
+      UNROLL for (int s = 0; s < FEW; s++) acc[s] = set(T(0));
+      for (int i = 0; i < n_out; i++) {
+        const V<T> w = load(W + i * stride + j);
+        UNROLL for (int s = 0; s < FEW; s++) acc[s] = fma(w, set(d[i * S + s]), acc[s]);
+      }
+      UNROLL for (int s = 0; s < FEW; s++) {
+        store(out, acc[s]);
+        for (int q = 0; s < batch.m && q < r; q++) below->d[(j + q) * S + s] = out[q];
+      }
+    }
+    below->through(rows.first, rows.last - rows.first, 0, L);
+  }
+
+  // rows of dW, b among them, panel by panel; they are updated while they are in registers' reach
+  void gradient(const Batch<T>& batch, Worker<T>& worker, const Descending<T>& to, Span rows) override {
+    if (batch.m <= FEW && !to.whole) return gradient_few(batch, worker, to, rows);
+    const int height = round_up(batch.m, L), width = matrix.width;
+    const T* inputs = below ? panels : worker.panels;
+    for (int j = 0; j < width; j += PANEL) {
+      const int w = width - j < PANEL ? width - j : PANEL;
+      row_blocks<T>(rows, [&](int i, int r) INLINE_LAMBDA {
+        const ptrdiff_t place = matrix.offset + (ptrdiff_t)i * matrix.ld + j;
+        Product<T> q{at(d, n_out, i, 0), S, S, tile_size(n_out), inputs + (ptrdiff_t)j * height, PANEL, batch.m, Start::zero, nullptr, 0,
+                     worker.block, PANEL};
+        if (to.whole) {
+          q.out = to.p.gradient + place, q.ldo = matrix.ld, q.start = to.begins ? Start::zero : Start::partial;
+          strip<false>(q, r, w, worker.ahead);
+        } else {
+          fetch(to, place, r, w);
+          strip<false>(q, r, w, worker.ahead);
+          to.update({place, matrix.ld, worker.block, PANEL, r, w, matrix.decayed - j}, to.p, to.u, worker.watch);
+        }
+      });
+    }
+  }
+  void gradient_few(const Batch<T>& batch, Worker<T>& worker, const Descending<T>& to, Span rows) {
+    const int height = round_up(batch.m, L);
+    const T* inputs = below ? panels : worker.panels;
+    for (int i = rows.first; i < rows.last; i++) {
+      for (int j = 0; j < matrix.width; j += L) {
+        const T* x = inputs + (ptrdiff_t)(j / PANEL) * height * PANEL + j % PANEL;
+        V<T> acc = set(T(0));
+        for (int s = 0; s < batch.m; s++) acc = fma(set(d[i * S + s]), load(x + s * PANEL), acc);
+        store(worker.row + j, acc);
+      }
+      const ptrdiff_t place = matrix.offset + (ptrdiff_t)i * matrix.ld;
+      to.update({place, matrix.ld, worker.row, matrix.width, 1, matrix.width, matrix.decayed}, to.p, to.u, worker.watch);
+    }
+  }
+  INLINE void fetch(const Descending<T>& to, ptrdiff_t place, int r, int w) const {
+    for (int q = 0; q < r; q++)
+      for (int c = 0; c < w; c += 64 / int(sizeof(T))) {
+        const ptrdiff_t k = place + (ptrdiff_t)q * matrix.ld + c;
+        __builtin_prefetch(to.p.theta + k, 1);
+        for (T* state : to.p.state)
+          if (state) __builtin_prefetch(state + k, 1);
+      }
+  }
+};
+
+}  // namespace deltarule::DELTARULE_ISA

@@ -1,0 +1,61 @@
+// forward.hpp: the outputs of every row. Each thread takes tiles of samples through all layers, in buffers of its own.
+#pragma once
+#include "chain.hpp"
+#include "team.hpp"
+
+namespace deltarule::DELTARULE_ISA {
+
+template <class T>
+struct Forward {
+  const Samples* data;
+  int64_t m;
+  T *z, *y;
+  Chain<T>* chains;
+  Worker<T>* workers;
+
+  static void run(void* context, Member me) {
+    Forward& self = *static_cast<Forward*>(context);
+    const int64_t tiles = (self.m + S - 1) / S;
+    for (int64_t tile = tiles * me.id / me.size, last = tiles * (me.id + 1) / me.size; tile < last; tile++)
+      self.tile(self.chains[me.id], self.workers[me.id], tile * S);
+  }
+
+  void tile(const Chain<T>& chain, Worker<T>& worker, int64_t first) const {
+    const Batch<T> batch{data, nullptr, first, m - first < S ? int(m - first) : S, 0};
+    const Span samples{0, round_up(batch.m, L)};
+    for (int l = 0; l < chain.n; l++) chain.stages[l]->forward(batch, worker, {0, chain.stages[l]->n_out}, samples);
+    const int K = chain.n_outputs;
+    for (int s = 0; s < batch.m; s += L) {
+      const T* top = at(chain.top().z, K, 0, s);
+      chain.output.values(top, worker.y);
+      for (int q = 0; q < L && s + q < batch.m; q++)
+        for (int k = 0; k < K; k++) {
+          const int64_t place = (first + s + q) * K + k;
+          z[place] = top[k * S + q], y[place] = worker.y[k * L + q];
+        }
+    }
+  }
+};
+
+template <class T>
+void forward(const Network& net, const void* theta, const Samples& data, int64_t m, void* z, void* y, int threads) {
+  if (threads > (m + S - 1) / S) threads = int((m + S - 1) / S);
+  Memory objects(threads * (sizeof(Chain<T>) + sizeof(Worker<T>) + Chain<T>::objects(net) + 128));
+  auto *chains = take<Chain<T>>(objects, threads);
+  auto *workers = take<Worker<T>>(objects, threads);
+  for (int id = 0; id < threads; id++) {
+    chains[id].build(objects, net, data.element, false, nullptr);
+    for (int l = 0; l < chains[id].n; l++) chains[id].stages[l]->bind_flat(static_cast<const T*>(theta));
+  }
+  auto place = [&](Arena& arena) {
+    for (int id = 0; id < threads; id++) chains[id].place(arena, S, false), chains[id].place(arena, workers[id], S, false);
+  };
+  Arena count;
+  place(count);
+  Memory buffers(count.used);
+  place(buffers);
+  Forward<T> job{&data, m, static_cast<T*>(z), static_cast<T*>(y), chains, workers};
+  team_run(threads, Forward<T>::run, &job);
+}
+
+}  // namespace deltarule::DELTARULE_ISA

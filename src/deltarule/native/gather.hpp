@@ -1,0 +1,90 @@
+// gather.hpp: rows of X (uint8, float32 or float64, wherever they lie) into the engine's layouts.
+#pragma once
+#include "stage.hpp"
+
+namespace deltarule::DELTARULE_ISA {
+
+// sixteen numbers of X; uint8 means x / 255, rounded once: x/255 = q + (x - 255 q)/255 with q near
+template <class T, class X>
+INLINE V<T> numbers(const X* p) {
+  if constexpr (sizeof(X) == sizeof(T)) {
+    return load(reinterpret_cast<const T*>(p));
+  } else {
+    T t[L];
+    UNROLL for (int q = 0; q < L; q++) t[q] = T(p[q]);
+    V<T> x = load(t);
+    if constexpr (sizeof(X) == 1) {
+      const V<T> inverse = set(T(1) / 255), near = x * inverse;
+      return fma(fnma(near, set(T(255)), x), inverse, near);
+    }
+    return x;
+  }
+}
+// those from feature j on, the constant 1 behind the last, and zeros
+template <class T, class X>
+INLINE V<T> last_numbers(const X* row, int n, int j) {
+  X p[L] = {};
+  for (int q = 0; j + q < n; q++) p[q] = row[j + q];
+  T t[L];
+  store(t, numbers<T, X>(p)), t[n - j] = T(1);
+  return load(t);
+}
+
+// features [j, end) of sixteen rows -> A [feature][S] and, where they are wanted, panels
+template <class T>
+using Gather = void (*)(const char* const* rows, int n, int j, int end, T* A, T* panels, int height);
+
+template <class T, class X>
+__attribute__((noinline)) void gather_from(const char* const* rows, int n, int j0, int end, T* A, T* panels, int height) {
+  for (int j = j0; j < end; j += L) {
+    V<T> x[L];
+    if (j + L <= n) {
+      UNROLL for (int q = 0; q < L; q++) x[q] = numbers<T, X>(reinterpret_cast<const X*>(rows[q]) + j);
+    } else {
+      NO_UNROLL for (int q = 0; q < L; q++) x[q] = last_numbers<T, X>(reinterpret_cast<const X*>(rows[q]), n, j);
+    }
+    if (panels) {
+      T* p = panels + (ptrdiff_t)(j / PANEL) * height * PANEL + j % PANEL;
+      UNROLL for (int q = 0; q < L; q++) store(p + q * PANEL, x[q]);
+    }
+    transpose(x);
+    UNROLL for (int q = 0; q < L; q++) store(A + (ptrdiff_t)(j - j0 + q) * S, x[q]);
+  }
+}
+
+// one whole row, one number after the other
+template <class T>
+using Copy = void (*)(const char* row, int n, T* x);
+template <class T, class X>
+__attribute__((noinline)) void copy_from(const char* row, int n, T* x) {
+  const X* p = reinterpret_cast<const X*>(row);
+  int j = 0;
+  for (; j + L <= n; j += L) store(x + j, numbers<T, X>(p + j));
+  store(x + j, last_numbers<T, X>(p, n, j));
+}
+
+template <class T>
+INLINE Gather<T> gatherer(Element e) {
+  return e == Element::uint8 ? gather_from<T, uint8_t> : e == Element::float32 ? gather_from<T, float> : gather_from<T, double>;
+}
+template <class T>
+INLINE Copy<T> copier(Element e) {
+  return e == Element::uint8 ? copy_from<T, uint8_t> : e == Element::float32 ? copy_from<T, float> : copy_from<T, double>;
+}
+
+// X itself as a stage, for a first layer that does not gather its own
+template <class T>
+struct Input : Stage<T> {
+  Gather<T> gather;
+  void place(Arena& arena, int samples, bool) override { this->place_activity(arena, samples, false, false); }
+  void forward(const Batch<T>& batch, Worker<T>&, Span, Span samples) override {
+    for (int s = samples.first; s < samples.last; s += L) {
+      const char* rows[L];
+      for (int q = 0; q < L; q++) rows[q] = batch.x(s + q);
+      gather(rows, this->n_out, 0, padded(this->n_out), at(this->a, this->n_out, 0, s), nullptr, 0);
+    }
+  }
+  void backward(const Batch<T>&, Worker<T>&, Span, Span) override {}
+};
+
+}  // namespace deltarule::DELTARULE_ISA

@@ -1,0 +1,177 @@
+// module.cpp: deltarule._native, a table of contents. It checks what comes from Python, once, and calls the engine
+// chosen for this processor; nothing is computed here.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
+
+#include <cstdlib>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "native/arena.hpp"
+#include "native/program.hpp"
+#include "native/team.hpp"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace deltarule {
+namespace {
+
+// instruction sets
+
+struct Isa {
+  const char* name;
+  const Engine &single, &twice;
+};
+
+std::vector<Isa> isas() {  // those this machine can run, the fastest first
+  std::vector<Isa> found;
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  const bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
+  const bool v4 = v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd") &&
+                  __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+  if (v4) found.push_back({"avx512", avx512::float_engine, avx512::double_engine});
+  if (v3) found.push_back({"avx2", avx2::float_engine, avx2::double_engine});
+#elif defined(__aarch64__)
+  found.push_back({"neon", neon::float_engine, neon::double_engine});
+#endif
+  return found;
+}
+
+const Isa* chosen() {  // by the processor, or by DELTARULE_ISA; null if there is none
+  static const std::vector<Isa> all = isas();
+  const char* wanted = std::getenv("DELTARULE_ISA");
+  for (const Isa& isa : all)
+    if (!wanted || !*wanted || std::string(wanted) == isa.name) return &isa;
+  return nullptr;
+}
+
+// arrays
+
+template <class T, size_t n>
+using In = nb::ndarray<const T, nb::ndim<n>, nb::c_contig, nb::device::cpu>;
+template <class T, size_t n>
+using Out = nb::ndarray<T, nb::ndim<n>, nb::c_contig, nb::device::cpu>;
+using Any = nb::ndarray<nb::ro, nb::c_contig, nb::device::cpu>;
+using AnyOut = nb::ndarray<nb::c_contig, nb::device::cpu>;
+
+[[noreturn]] void refuse(const std::string& what) { throw nb::value_error(what.c_str()); }
+
+template <class A>
+auto* data_of(const A& a, const char* name, nb::dlpack::dtype type, size_t size) {
+  if (a.dtype() != type) refuse(std::string(name) + " has another number type than the program");
+  if (a.size() != size) refuse(std::string(name) + " has " + std::to_string(a.size()) + " numbers, not " + std::to_string(size));
+  return a.data();
+}
+
+class Program {  // a network, in one precision
+  std::vector<Layer> layers;
+  Network net;
+  nb::dlpack::dtype type;
+  const Engine& engine;
+
+ public:
+  using LayerTuple = std::tuple<int, int, int, int, double, bool, bool, int64_t, int64_t, uint32_t, double>;
+
+  Program(const std::vector<LayerTuple>& given, int64_t size, bool canonical, int cost, double cost_parameter, bool twice)
+      : type(twice ? nb::dtype<double>() : nb::dtype<float>()), engine(twice ? chosen()->twice : chosen()->single) {
+    for (const auto& [kind, n_in, n_out, f, parameter, trainable, decays, W, b, threshold, scale] : given)
+      layers.push_back({Kind(kind), n_in, n_out, Function(f), parameter, trainable, decays, W, b, threshold, scale});
+    net = {layers.data(), int(layers.size()), size, canonical, Cost(cost), cost_parameter};
+  }
+  Program(const Program&) = delete;
+
+  int n_outputs() const { return layers.back().n_out; }
+
+  Samples inputs(const Any& X, int64_t& m) const {
+    const bool known = X.dtype() == nb::dtype<uint8_t>() || X.dtype() == nb::dtype<float>() || X.dtype() == nb::dtype<double>();
+    if (!known) refuse("X is uint8, float32 or float64");
+    m = X.ndim() ? int64_t(X.shape(0)) : 0;
+    if (m == 0 || int64_t(X.size()) != m * layers[0].n_in) refuse("X has another number of features than the network");
+    const Element element = X.dtype() == nb::dtype<uint8_t>() ? Element::uint8 : X.dtype() == nb::dtype<float>() ? Element::float32 : Element::float64;
+    return {X.data(), element, int64_t(layers[0].n_in) * int64_t(X.itemsize()), nullptr, nullptr, nullptr};
+  }
+  Samples samples(const Any& X, const Any& t, const std::optional<Any>& weights, int64_t& m) const {
+    Samples data = inputs(X, m);
+    if (t.dtype() == nb::dtype<int64_t>()) data.labels = static_cast<const int64_t*>(data_of(t, "t", nb::dtype<int64_t>(), size_t(m)));
+    else data.targets = data_of(t, "t", type, size_t(m) * size_t(n_outputs()));
+    if (weights) data.weights = data_of(*weights, "sample_weight", type, size_t(m));
+    return data;
+  }
+
+  void forward(const Any& theta, const Any& X, const AnyOut& z, const AnyOut& y, int threads) const {
+    int64_t m;
+    const Samples data = inputs(X, m);
+    const void* at = data_of(theta, "theta", type, size_t(net.size));
+    void *to_z = data_of(z, "z", type, size_t(m) * size_t(n_outputs())), *to_y = data_of(y, "y", type, size_t(m) * size_t(n_outputs()));
+    nb::gil_scoped_release release;
+    engine.forward(net, at, data, m, to_z, to_y, threads);
+  }
+
+  double gradient(const Any& theta, const Any& X, const Any& t, const std::optional<Any>& weights, double weight_decay, const AnyOut& g, int threads) const {
+    int64_t m;
+    const Samples data = samples(X, t, weights, m);
+    const void* at = data_of(theta, "theta", type, size_t(net.size));
+    void* to = data_of(g, "gradient", type, size_t(net.size));
+    nb::gil_scoped_release release;
+    return engine.gradient(net, at, data, m, weight_decay, to, threads);
+  }
+
+  int64_t train(const Any& theta, const AnyOut& new_theta, const std::vector<Any>& states, const std::vector<AnyOut>& new_states, const Any& X, const Any& t,
+                const std::optional<Any>& weights, const In<int64_t, 1>& order, const In<int64_t, 1>& ends, int64_t first_step, int rule,
+                const In<double, 2>& constants, const In<uint32_t, 2>& keys, double weight_decay, double clip_norm, double clip_value,
+                const Out<double, 1>& costs, int threads) const {
+    int64_t m, before = 0;
+    const Samples data = samples(X, t, weights, m);
+    const size_t size = size_t(net.size), batches = ends.size();
+    Descent to{};
+    to.order = order.data(), to.ends = ends.data(), to.batches = int64_t(batches), to.first_step = first_step;
+    to.rule = Rule(rule), to.constants = constants.data(), to.n_constants = int(constants.shape(1)), to.n_states = int(states.size());
+    to.weight_decay = weight_decay, to.clip_norm = clip_norm, to.clip_value = clip_value, to.costs = costs.data();
+    if (batches == 0 || constants.shape(0) != batches || costs.size() != batches || constants.shape(1) > CONSTANTS) refuse("a row of constants and a cost for every batch");
+    if (states.size() > 3 || new_states.size() != states.size() || keys.shape(0) != layers.size() || keys.shape(1) != 2) refuse("states or keys do not fit");
+    for (size_t k = 0; k < batches; before = ends.data()[k++])
+      if (ends.data()[k] <= before || ends.data()[k] > int64_t(order.size())) refuse("batches end in ascending order within the order of rows");
+    for (size_t k = 0; k < order.size(); k++)
+      if (order.data()[k] < 0 || order.data()[k] >= m) refuse("the order names row " + std::to_string(order.data()[k]) + " of " + std::to_string(m));
+    const void* from = data_of(theta, "theta", type, size);
+    void* into = data_of(new_theta, "new theta", type, size);
+    for (size_t k = 0; k < states.size(); k++) to.states[k] = data_of(states[k], "state", type, size), to.new_states[k] = data_of(new_states[k], "new state", type, size);
+    const Masks masks{reinterpret_cast<const uint32_t(*)[2]>(keys.data())};
+    nb::gil_scoped_release release;
+    return engine.train(net, from, into, data, masks, to, threads);
+  }
+};
+
+bool evaluate(const std::string& name, const Any& x, const AnyOut& y) {
+  const bool twice = x.dtype() == nb::dtype<double>();
+  if (!twice && x.dtype() != nb::dtype<float>()) refuse("x is float32 or float64");
+  void* to = data_of(y, "y", x.dtype(), x.size());
+  return (twice ? chosen()->twice : chosen()->single).evaluate(name.c_str(), x.data(), to, int64_t(x.size()));
+}
+
+}  // namespace
+}  // namespace deltarule
+
+NB_MODULE(_native, m) {
+  using namespace deltarule;
+  m.def("isas", [] { std::vector<std::string> names; for (const Isa& isa : isas()) names.push_back(isa.name); return names; });
+  m.def("isa", [] { return std::string(chosen() ? chosen()->name : ""); });
+  m.def("processors", processors);
+  m.def("allocations", arena_count);
+  m.def("compiler", [] { return std::string(__VERSION__); });
+  m.def("evaluate", evaluate, "name"_a, "x"_a.noconvert(), "y"_a.noconvert());
+  nb::class_<Program>(m, "Program")
+      .def(nb::init<const std::vector<Program::LayerTuple>&, int64_t, bool, int, double, bool>())
+      .def("forward", &Program::forward, "theta"_a.noconvert(), "X"_a.noconvert(), "z"_a.noconvert(), "y"_a.noconvert(), "threads"_a)
+      .def("gradient", &Program::gradient, "theta"_a.noconvert(), "X"_a.noconvert(), "t"_a.noconvert(), "weights"_a.noconvert().none(), "weight_decay"_a, "gradient"_a.noconvert(), "threads"_a)
+      .def("train", &Program::train, "theta"_a.noconvert(), "new_theta"_a.noconvert(), "states"_a.noconvert(), "new_states"_a.noconvert(), "X"_a.noconvert(),
+           "t"_a.noconvert(), "weights"_a.noconvert().none(), "order"_a.noconvert(), "ends"_a.noconvert(), "first_step"_a, "rule"_a, "constants"_a.noconvert(),
+           "keys"_a.noconvert(), "weight_decay"_a, "clip_norm"_a, "clip_value"_a, "costs"_a.noconvert(), "threads"_a);
+}

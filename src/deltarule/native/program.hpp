@@ -1,0 +1,81 @@
+// program.hpp: what a call tells the engine. Plain data, the same for every instruction set and either precision.
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+namespace deltarule {
+
+enum class Kind : int { dense, dropout };
+enum class Function : int { identity, sigmoid, tanh, scaled_tanh, relu, leaky_relu, elu, softplus, swish, gelu, exp, softmax };
+enum class Cost : int { squared_error, binary_cross_entropy, cross_entropy, absolute, huber, quantile, poisson };
+enum class Rule : int { sgd, momentum, nesterov, adagrad, adadelta, rmsprop, adam, adamw, amsgrad, nadam, rprop };
+enum class Element : int { uint8, float32, float64 };
+
+struct Layer {
+  Kind kind;
+  int n_in, n_out;         // numbers of a sample
+  Function f;
+  double parameter;        // of f: a slope, an alpha
+  bool trainable, decays;
+  int64_t W, b;            // where they begin in flat theta
+  uint32_t threshold;      // dropout: a unit stays where its 32 random bits are not below
+  double scale;            //          and is multiplied by this
+};
+
+struct Network {
+  const Layer* layers;
+  int n_layers;
+  int64_t size;            // of theta
+  bool canonical;          // delta of the output = y - t
+  Cost cost;
+  double cost_parameter;
+};
+
+struct Samples {           // row i of X begins at X + i * bytes; uint8 means x / 255
+  const void* X;
+  Element element;
+  int64_t bytes;
+  const int64_t* labels;   // or
+  const void* targets;     // rows of n_outputs numbers of the engine's type
+  const void* weights;     // null: all 1
+};
+
+struct Masks {             // keys of the dropout layers, by stage (see randomness.py); null: no dropout
+  const uint32_t (*keys)[2];
+};
+
+struct Descent {           // the updates of a slice
+  const int64_t *order, *ends;  // rows of all mini-batches in a row, and where each ends
+  int64_t batches, first_step;  // steps count from 1
+  Rule rule;
+  const double* constants;      // [batches][n_constants], see optimizers.hpp
+  int n_constants, n_states;
+  const void* states[3];        // flat, like theta
+  void* new_states[3];
+  double weight_decay, clip_norm, clip_value;  // 0 and infinity: none
+  double* costs;                // of every mini-batch before its update
+};
+
+constexpr int CONSTANTS = 8;    // at most, an update
+
+struct Engine {
+  // z and y of every row, [m][n_outputs]
+  void (*forward)(const Network&, const void* theta, const Samples&, int64_t m, void* z, void* y, int threads);
+  // C over all rows, and dC/dtheta
+  double (*gradient)(const Network&, const void* theta, const Samples&, int64_t m, double weight_decay, void* gradient, int threads);
+  // the number of updates made; fewer than asked where a cost, a gradient or an update was not finite
+  int64_t (*train)(const Network&, const void* theta, void* new_theta, const Samples&, const Masks&, const Descent&, int threads);
+  // a vector function of every number, by name; false if there is none
+  bool (*evaluate)(const char* name, const void* x, void* y, int64_t n);
+};
+
+#define DELTARULE_ENGINES(ISA)     \
+  namespace ISA {                  \
+  extern const Engine float_engine;  \
+  extern const Engine double_engine; \
+  }
+DELTARULE_ENGINES(avx512)
+DELTARULE_ENGINES(avx2)
+DELTARULE_ENGINES(neon)
+
+}  // namespace deltarule

@@ -1,0 +1,102 @@
+// stage.hpp: what a layer is to the engine. A layer's file has one Stage, with the verbs of its textbook twin:
+//
+//   forward    a = layer of a_prev
+//   through    d <- f'(z) d: the textbook's `delta`, a block at a time while it is in cache
+//   backward   d of the stage below, from d
+//   gradient   the sum of d a_prev^T, and the update
+//
+// A stage works on some of its features and some of the batch's samples: where it is `by_rows`, threads share the
+// features and see every sample (their weights stay in their caches); otherwise they share the samples.
+#pragma once
+#include "native/arena.hpp"
+#include "optimizers.hpp"
+
+namespace deltarule::DELTARULE_ISA {
+
+constexpr int CHUNK = 112;  // features of X that are gathered, transposed and used up at a time: they stay in L1
+constexpr int FEW = 4;      // up to so many samples, features go in lanes: 12 of 16 lanes would be idle
+
+template <class T>
+T* take(Arena& arena, size_t n) {
+  return reinterpret_cast<T*>(arena.bytes(n * sizeof(T)));
+}
+
+struct Memory : Arena {      // of one call; freed with it
+  size_t size;
+  INLINE explicit Memory(size_t bytes) : Arena{arena_allocate(bytes), 0}, size(bytes) {}
+  INLINE ~Memory() { arena_free(memory, size); }
+  Memory(const Memory&) = delete;
+};
+
+template <class T>
+struct Batch {               // m samples of the data: those in `order`, or from `first` where there is none
+  const Samples* data;
+  const int64_t* order;
+  int64_t first;
+  int m;
+  int64_t step;              // the number of the update, from 1
+  INLINE int64_t row(int s) const {  // lanes beyond the last sample repeat it
+    s = s < m ? s : m - 1;
+    return order ? order[s] : first + s;
+  }
+  INLINE const char* x(int s) const { return static_cast<const char*>(data->X) + row(s) * data->bytes; }
+  INLINE T weight(int s) const { return s >= m ? T(0) : data->weights ? static_cast<const T*>(data->weights)[row(s)] : T(1); }
+};
+
+template <class T>
+struct Worker {              // what one thread has for itself
+  T *chunk;                  // [CHUNK + L][S], the piece of X at work
+  T *strip;                  // [n_out][L], sixteen columns of W for `backward`
+  T *block;                  // [rows][PANEL], a block of the gradient
+  T *few, *row;              // [FEW][padded n], samples one after the other; [padded n], a row of the gradient
+  T *panels;                 // of X: the first stage's inputs, each thread's own copy
+  T *y, *t;                  // [n_outputs][L], outputs and targets of sixteen samples
+  Ahead ahead;
+  V<T> watch;                // NaN once a gradient or an update was not finite
+};
+
+template <class T>
+struct Descending {          // the state of the descent in one step
+  Parameters<T> p;
+  Update<T> u;
+  Updater<T> update;
+  bool whole;                // the gradient is needed whole before the update
+  bool begins;               // with this chunk of the batch
+};
+
+// A stage's parameters among the engine's: rows of weights with the bias behind, ld apart, zeros up to whole vectors
+struct Matrix {
+  ptrdiff_t offset = 0;
+  int rows = 0, ld = 0, width = 0, decayed = 0;  // width: a multiple of L; decay reaches the first columns
+};
+
+template <class T>
+struct Stage {
+  int n_in, n_out;
+  Stage* below;
+  bool by_rows, trainable, top;
+  T *a, *z, *d;              // [tile][n_out, 1, 0 ...][S]; z is a where f' needs no z
+  Matrix matrix;
+
+  virtual void place(Arena& arena, int samples, bool training) = 0;
+  virtual void forward(const Batch<T>&, Worker<T>&, Span rows, Span samples) = 0;
+  virtual void pack_inputs(const Batch<T>&, Span) {}
+  virtual void through(int, int, int, int) {}
+  virtual void backward(const Batch<T>&, Worker<T>&, Span rows, Span samples) = 0;
+  virtual void gradient(const Batch<T>&, Worker<T>&, const Descending<T>&, Span) {}
+  virtual void bind(const T*) {}                       // read the weights from among the engine's parameters,
+  virtual void bind_flat(const T*) {}                  // or from flat theta
+  virtual void fill(const T*, T*) const {}             // flat theta -> the engine's parameters
+  virtual void empty(const T*, T*) const {}            // and back
+
+ protected:
+  // a (and z, where it is another) with the constant 1 behind the features
+  void place_activity(Arena& arena, int samples, bool training, bool own_z) {
+    const size_t n = tile_size(n_out) * ((samples + S - 1) / S);
+    a = take<T>(arena, n), z = own_z ? take<T>(arena, n) : a, d = training ? take<T>(arena, n) : nullptr;
+    if (arena.memory)
+      for (int s = 0; s < samples; s += L) store(at(a, n_out, n_out, s), set(T(1)));
+  }
+};
+
+}  // namespace deltarule::DELTARULE_ISA

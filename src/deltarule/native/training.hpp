@@ -1,0 +1,281 @@
+// training.hpp: the sums over a batch, and the descent by them.
+//
+// What one thread of a team does in a step (| is a barrier):
+//   first layer    its rows of outputs, all samples: these weights never leave its cache      |
+//   wide layers    its rows, all samples                                                      |
+//   the others     its samples, layer after layer, the output's delta, and back               |
+//   wide layers    back: its rows of inputs, all samples                                      |
+//   gradients      its rows, all samples, and the update while the sums are near
+// A batch of more than PIECE samples goes piece by piece; the sums go on where they stopped: the same bits.
+#pragma once
+#include "chain.hpp"
+#include "team.hpp"
+
+namespace deltarule::DELTARULE_ISA {
+
+constexpr int PIECE = 1024;
+
+template <class T>
+struct Training {
+  const Samples* data;
+  const Descent* descent;      // null: the gradient alone
+  int64_t m;                   // of the batch whose gradient is wanted
+  double weight_decay;
+  Chain<T> chain;
+  Worker<T>* workers;
+  Parameters<T> p;
+  T* costs;                    // C of every sample of a piece
+  T* squares;                  // of every row of decayed parameters, summed
+  T *largest, *lengths;        // of every row of the gradient: its largest entry, its squares
+  double cost;                 // of the batch at work
+  int64_t bad;                 // the first step whose cost, gradient or update was not finite
+
+  // one batch
+
+  // false if an earlier step was bad: then nothing is updated any more
+  bool step(Member me, const int64_t* order, int m, int64_t number, Update<T>& u, bool whole) {
+    Worker<T>& worker = workers[me.id];
+    const Batch<T> all{data, order, 0, m, number};
+    double total = 0, sum = 0;
+    if (data->weights) for (int s = 0; s < m; s++) total += all.weight(s);
+    else total = m;
+    if (total == 0) total = 1;  // a batch without weight has no gradient
+    u.scale = T(1 / total);
+    Descending<T> to{p, u, descent ? updater<T>(descent->rule) : nullptr, whole, true};
+    for (int first = 0; first < m; first += PIECE, to.begins = false) {
+      const Batch<T> piece{data, order ? order + first : nullptr, first, m - first < PIECE ? m - first : PIECE, number};
+      forward(me, worker, piece);
+      backward(me, worker, piece);
+      if (to.begins && weight_decay != 0) own_rows(me, [&](Stage<T>& y, int row, int i) { squares[row] = row_squares(y.matrix, i); });
+      barrier_wait(me.barrier);
+      if (const int64_t found = __atomic_load_n(&bad, __ATOMIC_RELAXED); found && found < number) return false;
+      for (int l = chain.lowest; l < chain.n; l++)
+        if (Stage<T>& y = *chain.stages[l]; y.trainable) y.gradient(piece, worker, to, share(y.matrix.rows, me.id, me.size));
+      if (me.id == 0) for (int s = 0; s < piece.m; s++) sum += double(piece.weight(s)) * costs[s];
+    }
+    if (me.id == 0) finish_cost(sum / total, number);
+    return true;
+  }
+
+  void finish_cost(double mean, int64_t number) {
+    if (weight_decay != 0) {
+      double total = 0;
+      for (int row = 0; row < chain.rows; row++) total += squares[row];
+      mean += weight_decay / 2 * total;
+    }
+    cost = mean;
+    if (!(mean - mean == 0)) report(number);
+  }
+  void report(int64_t number) {
+    int64_t none = 0;
+    __atomic_compare_exchange_n(&bad, &none, number, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+  }
+
+  void forward(Member me, Worker<T>& worker, const Batch<T>& batch) {
+    const Span mine = samples(me, batch);
+    for (int l = 0; l < chain.n; l++) {
+      Stage<T>& y = *chain.stages[l];
+      if (l ? y.by_rows || chain.stages[l - 1]->by_rows : !y.by_rows) barrier_wait(me.barrier);
+      if (mine.first < mine.last) y.pack_inputs(batch, mine);
+      visit(y, me, batch, y.n_out, mine, [&](Span rows, Span some) { y.forward(batch, worker, rows, some); });
+    }
+    if (chain.top().by_rows) barrier_wait(me.barrier);
+    for (int s = mine.first; s < mine.last; s += L) output(batch, worker, s);
+  }
+
+  void output(const Batch<T>& batch, Worker<T>& worker, int s) {
+    const int K = chain.n_outputs;
+    T w[L];
+    for (int q = 0; q < L; q++) {
+      w[q] = batch.weight(s + q);
+      const int64_t row = batch.row(s + q);
+      for (int k = 0; k < K; k++)
+        worker.t[k * L + q] = data->labels ? T(data->labels[row] == k) : static_cast<const T*>(data->targets)[row * K + k];
+    }
+    store(costs + s, chain.output.delta(at(chain.top().z, K, 0, s), worker.y, worker.t, load(w), at(chain.top().d, K, 0, s)));
+  }
+
+  void backward(Member me, Worker<T>& worker, const Batch<T>& batch) {
+    const Span mine = samples(me, batch);
+    bool split = false;        // by rows, in the stage above
+    for (int l = chain.n - 1; l > chain.lowest; l--) {
+      Stage<T>& y = *chain.stages[l];
+      if (y.by_rows || split) barrier_wait(me.barrier);
+      visit(y, me, batch, y.n_in, mine, [&](Span rows, Span some) { y.backward(batch, worker, rows, some); });
+      split = y.by_rows;
+    }
+  }
+
+  static Span samples(Member me, const Batch<T>& batch) { return share(round_up(batch.m, L), me.id, me.size, L); }
+
+  // f(rows, samples) for what this thread has to do of a stage of n features, if anything
+  template <class F>
+  INLINE void visit(const Stage<T>& y, Member me, const Batch<T>& batch, int n, Span mine, F&& f) {
+    const Span rows = y.by_rows ? share(n, me.id, me.size) : Span{0, n}, some = y.by_rows ? Span{0, round_up(batch.m, L)} : mine;
+    if (rows.first < rows.last && some.first < some.last) f(rows, some);
+  }
+
+  // f(stage, its row's number among all, the row) for the rows of parameters that are this thread's
+  template <class F>
+  INLINE void own_rows(Member me, F&& f) {
+    int before = 0;
+    for (int l = 0; l < chain.n; before += chain.stages[l++]->matrix.rows) {
+      const Span rows = share(chain.stages[l]->matrix.rows, me.id, me.size);
+      for (int i = rows.first; i < rows.last; i++) f(*chain.stages[l], before + i, i);
+    }
+  }
+
+  // the sum of the squares of one row of decayed parameters
+  T row_squares(const Matrix& q, int i) const {
+    V<T> total = set(T(0));
+    const T* w = p.theta + q.offset + (ptrdiff_t)i * q.ld;
+    for (int j = 0; j < q.decayed; j += L) {
+      const V<T> x = load(w + j) * below<T>(q.decayed, j);
+      total = fma(x, x, total);
+    }
+    return deltarule::DELTARULE_ISA::sum(total);
+  }
+
+  Rectangle<T> whole_row(const Matrix& q, int i) const {
+    const ptrdiff_t place = q.offset + (ptrdiff_t)i * q.ld;
+    return {place, q.ld, p.gradient + place, q.ld, 1, q.width, q.decayed};
+  }
+
+  // the descent
+
+  void update_whole(Member me, Worker<T>& worker, Update<T> u) {
+    const double norm = descent->clip_norm;
+    if (norm < __builtin_inf()) {
+      own_rows(me, [&](Stage<T>& y, int row, int i) {
+        largest[row] = lengths[row] = T(0);
+        if (!y.trainable) return;
+        const Rectangle<T> q = whole_row(y.matrix, i);
+        finish_gradient(q, p, u);
+        V<T> most = set(T(0));
+        for (int j = 0; j < q.width; j += L) {
+          const V<T> size = abs(load(q.g + j));
+          most = pick(size > most, size, pick(size == size, most, size));  // NaN stays
+        }
+        T x[L];
+        store(x, most);
+        for (int k = 0; k < L; k++) largest[row] = x[k] > largest[row] || x[k] != x[k] ? x[k] : largest[row];
+      });
+      u.scale = clip_factor(me, norm), u.decay = 0, u.clip = T(__builtin_inf());
+    }
+    own_rows(me, [&](Stage<T>& y, int, int i) {
+      if (y.trainable) updater<T>(descent->rule)(whole_row(y.matrix, i), p, u, worker.watch);
+    });
+  }
+
+  // norm / |g| if |g| is longer, else 1; no square overflows
+  T clip_factor(Member me, double norm) {
+    barrier_wait(me.barrier);
+    T most = T(0);
+    for (int row = 0; row < chain.rows; row++) most = largest[row] > most || largest[row] != largest[row] ? largest[row] : most;
+    const T inverse = most > 0 ? 1 / most : T(1);
+    own_rows(me, [&](Stage<T>& y, int row, int i) {
+      if (!y.trainable) return;
+      const Rectangle<T> q = whole_row(y.matrix, i);
+      V<T> total = set(T(0));
+      for (int j = 0; j < q.width; j += L) {
+        const V<T> x = load(q.g + j) * set(inverse);
+        total = fma(x, x, total);
+      }
+      lengths[row] = deltarule::DELTARULE_ISA::sum(total);
+    });
+    barrier_wait(me.barrier);
+    double total = 0;
+    for (int row = 0; row < chain.rows; row++) total += lengths[row];
+    const double length = double(most) * __builtin_sqrt(total);
+    return length > norm ? T(norm / length) : most - most == 0 ? T(1) : most - most;
+  }
+
+  void descend(Member me) {
+    const Descent& to = *descent;
+    Worker<T>& worker = workers[me.id];
+    worker.ahead = {nullptr, nullptr, static_cast<const char*>(data->X), data->bytes, to.order, to.order, to.order + to.ends[to.batches - 1]};
+    int64_t first = 0;
+    for (int64_t k = 0; k < to.batches; first = to.ends[k++]) {
+      const int m = int(to.ends[k] - first);
+      const int64_t number = to.first_step + k;
+      Update<T> u{to.rule, {}, T(0), T(to.weight_decay), T(to.clip_value)};
+      for (int c = 0; c < to.n_constants; c++) u.k[c] = T(to.constants[k * to.n_constants + c]);
+      const bool whole = m > PIECE || to.clip_norm < __builtin_inf();
+      if (!step(me, to.order + first, m, number, u, whole)) return;
+      if (whole) update_whole(me, worker, u);
+      if (me.id == 0) to.costs[k] = cost;
+      const T seen = deltarule::DELTARULE_ISA::sum(worker.watch);
+      if (seen != seen) report(number);
+    }
+  }
+
+  static void run(void* context, Member me) {
+    Training& self = *static_cast<Training*>(context);
+    if (self.descent) return self.descend(me);
+    Update<T> u{Rule::sgd, {}, T(0), T(self.weight_decay), T(__builtin_inf())};
+    self.step(me, nullptr, int(self.m), 1, u, true);
+    self.own_rows(me, [&](Stage<T>& y, int, int i) {
+      if (y.trainable) finish_gradient(self.whole_row(y.matrix, i), self.p, u);
+    });
+  }
+
+  // what it needs
+
+  void fill(const T* flat, T* own) const {
+    for (int l = 0; l < chain.n; l++) chain.stages[l]->fill(flat, own);
+  }
+  void empty(const T* own, T* flat) const {
+    for (int l = 0; l < chain.n; l++) chain.stages[l]->empty(own, flat);
+  }
+  void place(Arena& arena, int threads, int samples, int states, bool whole) {
+    chain.place(arena, samples, true);
+    for (int id = 0; id < threads; id++) chain.place(arena, workers[id], samples, true);
+    const size_t n = size_t(chain.parameters) + 2 * L;  // a few more: columns are read by whole vectors
+    p.theta = take<T>(arena, n), p.gradient = whole ? take<T>(arena, n) : nullptr;
+    for (int k = 0; k < 3; k++) p.state[k] = k < states ? take<T>(arena, n) : nullptr;
+    costs = take<T>(arena, samples), squares = take<T>(arena, chain.rows);
+    largest = take<T>(arena, chain.rows), lengths = take<T>(arena, chain.rows);
+  }
+  // f() with everything in its place
+  template <class F>
+  static void prepare(Training& self, const Network& net, const void* theta, const Masks* masks, int threads, int samples, int states, bool whole, F&& f) {
+    Memory objects(Chain<T>::objects(net) + threads * (sizeof(Worker<T>) + 64) + 64);
+    self.workers = take<Worker<T>>(objects, threads);
+    self.chain.build(objects, net, self.data->element, true, masks);
+    samples = round_up(samples < PIECE ? samples : PIECE, L);
+    Arena count;
+    self.place(count, threads, samples, states, whole);
+    Memory buffers(count.used);
+    self.place(buffers, threads, samples, states, whole);
+    self.fill(static_cast<const T*>(theta), self.p.theta);
+    for (int l = 0; l < self.chain.n; l++) self.chain.stages[l]->bind(self.p.theta);
+    f();
+  }
+};
+
+template <class T>
+double gradient(const Network& net, const void* theta, const Samples& data, int64_t m, double weight_decay, void* gradient, int threads) {
+  Training<T> job{&data, nullptr, m, weight_decay, {}, {}, {}, {}, {}, {}, {}, 0, 0};
+  Training<T>::prepare(job, net, theta, nullptr, threads, int(m < PIECE ? m : PIECE), 0, true, [&] {
+    team_run(threads, Training<T>::run, &job);
+    job.empty(job.p.gradient, static_cast<T*>(gradient));
+  });
+  return job.cost;
+}
+
+template <class T>
+int64_t train(const Network& net, const void* theta, void* new_theta, const Samples& data, const Masks& masks, const Descent& to, int threads) {
+  Training<T> job{&data, &to, 0, to.weight_decay, {}, {}, {}, {}, {}, {}, {}, 0, 0};
+  int64_t most = 0;
+  for (int64_t k = 0, first = 0; k < to.batches; first = to.ends[k++]) most = to.ends[k] - first > most ? to.ends[k] - first : most;
+  const bool whole = most > PIECE || to.clip_norm < __builtin_inf();
+  Training<T>::prepare(job, net, theta, &masks, threads, int(most < PIECE ? most : PIECE), to.n_states, whole, [&] {
+    for (int k = 0; k < to.n_states; k++) job.fill(static_cast<const T*>(to.states[k]), job.p.state[k]);
+    team_run(threads, Training<T>::run, &job);
+    job.empty(job.p.theta, static_cast<T*>(new_theta));
+    for (int k = 0; k < to.n_states; k++) job.empty(job.p.state[k], static_cast<T*>(to.new_states[k]));
+  });
+  return job.bad ? job.bad - to.first_step : to.batches;
+}
+
+}  // namespace deltarule::DELTARULE_ISA
