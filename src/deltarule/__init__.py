@@ -13,6 +13,7 @@
 
 from typing import Any
 
+from deltarule.engines import EngineInfo, engine_info
 from deltarule.errors import (
     DataError,
     DeltaruleError,
@@ -82,6 +83,7 @@ __all__ = [
     "DivergenceError",
     "Dropout",
     "EarlyStopping",
+    "EngineInfo",
     "ExponentialDecay",
     "FileFormatError",
     "GradientCheck",
@@ -110,6 +112,7 @@ __all__ = [
     "WarmUp",
     "batches",
     "check_gradient",
+    "engine_info",
     "hessian_vector_product",
     "load",
     "minimize",

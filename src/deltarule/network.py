@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -27,8 +27,6 @@ __all__ = ["Network", "Samples"]
 
 Samples: TypeAlias = ArrayLike | Table | Mapping[str, Any]
 """What may stand for X: an array, and for a network with preprocessing a table of columns (a DataFrame too)."""
-
-ROWS_AT_ONCE = 1024  # of a forward pass without gradient: bounds its memory, whatever the number of rows
 
 
 class Network(Architecture):
@@ -185,9 +183,13 @@ class Network(Architecture):
     # Data in
 
     def _rows(self, X: Samples, dtype: DTypeLike | None = None) -> tuple[NDArray[Any], bool]:
-        """(X as a batch in the network's form, whether it was one sample)."""
+        """(X as a batch in the form that engines take, or of the dtype given; whether it was one sample)."""
+        if dtype is None and self.preprocessing is None:
+            ready = inputs.ready_rows(self, X, self.dtype)
+            if ready is not None:
+                return ready, ready.shape != np.shape(cast(ArrayLike, X))
         raw = inputs.numbers(X if self.preprocessing is None else self.preprocessing.inputs(X), "X")
-        rows = inputs.sample_rows(self, raw, self.dtype if dtype is None else dtype)
+        rows = inputs.sample_rows(self, raw, self.dtype if dtype is None else dtype, as_it_is=dtype is None)
         return rows, inputs.is_one_sample(self, raw)
 
     def prepare(
@@ -198,9 +200,12 @@ class Network(Architecture):
         class_weight: Any = None,
         dtype: DTypeLike | None = None,
     ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]:
-        """(X, t, weights) checked and in the form that engines take; `preprocessing` is applied where there is one."""
-        dtype = self.dtype if dtype is None else dtype
+        """(X, t, weights) checked and in the form that engines take; `preprocessing` is applied where there is one.
+
+        With a dtype all are of that type; without one X stays uint8, float32 or float64 if it is.
+        """
         rows, _ = self._rows(X, dtype)
+        dtype = self.dtype if dtype is None else dtype
         raw = t if self.preprocessing is None else self.preprocessing.targets(t)
         targets = inputs.target_rows(self, raw, len(rows), dtype, multilabel=self.multilabel)
         return rows, targets, self.weigh(targets, sample_weight, class_weight, dtype)
@@ -224,15 +229,13 @@ class Network(Architecture):
     def forward(self, X: Samples) -> NDArray[Any]:
         """ŷ = a⁽ᴸ⁾ for a batch `(m, …)` → `(m, K)`, or for one sample → `(K,)`; dropout is off."""
         rows, one = self._rows(X)
-        y = np.concatenate([y for _, y in self._outputs(rows)])
+        y = self._outputs(rows)[1]
         return y[0] if one else y
 
-    def _outputs(self, rows: NDArray[Any]) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
-        """(z⁽ᴸ⁾, ŷ) for a stretch of rows at a time."""
-        with np.errstate(over="ignore", invalid="ignore"):  # an exp output may reach inf; it is returned as it is
-            for at in range(0, len(rows), ROWS_AT_ONCE):
-                last = engines.textbook.forward(self, self._theta, rows[at : at + ROWS_AT_ONCE])[-1]
-                yield last.z, last.a
+    def _outputs(self, rows: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+        """(z⁽ᴸ⁾, ŷ) of every row."""
+        both: tuple[NDArray[Any], NDArray[Any]] = engines.choose("auto", self).outputs(self, self._theta, rows)
+        return both
 
     @property
     def is_classifier(self) -> bool:
@@ -273,7 +276,7 @@ class Network(Architecture):
     @np.errstate(over="ignore", invalid="ignore")  # scores of a network that left the finite numbers say so themselves
     def evaluate_rows(self, rows: NDArray[Any], targets: NDArray[Any], w: NDArray[Any] | None) -> dict[str, float]:
         """`evaluate` for what `prepare` returned."""
-        z, y = (np.concatenate(part) for part in zip(*self._outputs(rows)))
+        z, y = self._outputs(rows)
         labels = np.arange(self.n_outputs)
         as_rows = targets if targets.ndim == y.ndim else (targets[:, None] == labels).astype(self.dtype)
         costs = self.output.value(z, y, as_rows).astype(np.float64)
@@ -328,19 +331,17 @@ class Network(Architecture):
         rows, targets, w = self.prepare(X, t, sample_weight, class_weight)
         weight_decay = number("weight_decay", weight_decay, least=0)
 
+        engine = engines.choose("auto", self)
+
         def J(at: ArrayLike) -> tuple[float, NDArray[Any]]:
             theta = inputs.numbers(at, "θ")
             if theta.shape != (self.size,):
                 raise ShapeError(f"θ has {self.size} entries, the vector has the shape {theta.shape}")
             with np.errstate(all="ignore"):
-                C, g = engines.textbook.cost_and_gradient(
-                    self,
-                    theta.astype(self.dtype, copy=False),
-                    rows,
-                    targets,
-                    weight_decay=weight_decay,
+                C, g = engine.cost_and_gradient(
+                    self, np.require(theta, self.dtype, ["C", "A"]), rows, targets, weight_decay=weight_decay,
                     sample_weight=w,
-                )
+                )  # fmt: skip
             return float(C), g.astype(np.float64)
 
         return J

@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 from deltarule.errors import HyperparameterError
 
-__all__ = ["draw_seed", "dropout_mask", "generator", "permutation", "uniform_bits"]
+__all__ = [
+    "draw_seed", "dropout_key", "dropout_mask", "dropout_threshold", "generator", "permutation", "uniform_bits",
+]  # fmt: skip
 
 _PURPOSES = {"init": 1, "shuffle": 2, "dropout": 3, "holdout": 4, "check": 5, "batches": 6}
 
@@ -65,16 +67,32 @@ def _mix(h: NDArray[np.uint32]) -> NDArray[np.uint32]:
 def uniform_bits(seed: int, purpose: str, step: int, layer: int, rows: NDArray[Any], units: int) -> NDArray[np.uint32]:
     """32 uniform bits for every (row, unit): `(len(rows), units)`; rows are numbers of rows in the data set.
 
-    h = mix(mix(mix(row_low ⊕ k₀) ⊕ row_high) + unit · 0x9E3779B9 + k₁), the keys from (seed, purpose, step, layer).
+    s = mix(mix(step_low ⊕ k₀) ⊕ step_high), h = mix(mix(row_low ⊕ s) ⊕ row_high), mix(h + unit · 0x9E3779B9 + k₁) with
+    the keys from (seed, purpose, layer): one key serves a whole training.
     """
-    k0, k1 = _key(seed, purpose, step, layer).generate_state(2)
-    row = np.asarray(rows).astype(np.uint64)
-    h = _mix((row & np.uint64(0xFFFFFFFF)).astype(np.uint32) ^ k0)
-    h = _mix(h ^ (row >> np.uint64(32)).astype(np.uint32))
+    k0, k1 = _key(seed, purpose, layer).generate_state(2)
+    h = _absorb(_absorb(k0, np.asarray([step])), np.asarray(rows))
     unit = np.arange(units, dtype=np.uint32) * np.uint32(0x9E3779B9) + k1
     return _mix(h[:, None] + unit[None, :])
 
 
+def _absorb(h: Any, numbers: NDArray[Any]) -> NDArray[np.uint32]:
+    """The hash h after whole numbers of 64 bits, the low half first."""
+    words = numbers.astype(np.uint64)
+    low, high = (words & np.uint64(0xFFFFFFFF)).astype(np.uint32), (words >> np.uint64(32)).astype(np.uint32)
+    return _mix(_mix(low ^ h) ^ high)
+
+
+def dropout_key(seed: int, layer: int) -> NDArray[np.uint32]:
+    """k₀ and k₁ of a dropout layer's bits, see `uniform_bits`."""
+    return _key(seed, "dropout", layer).generate_state(2, np.uint32)
+
+
+def dropout_threshold(rate: float) -> int:
+    """A unit drops where its 32 bits are below."""
+    return min(round(rate * 2**32), 2**32 - 1)
+
+
 def dropout_mask(seed: int, step: int, layer: int, rows: NDArray[Any], units: int, rate: float) -> NDArray[np.bool_]:
     """Which units stay, `(len(rows), units)`: each with probability 1 − rate, by (seed, step, layer, row, unit)."""
-    return uniform_bits(seed, "dropout", step, layer, rows, units) >= np.uint32(min(round(rate * 2**32), 2**32 - 1))
+    return uniform_bits(seed, "dropout", step, layer, rows, units) >= np.uint32(dropout_threshold(rate))

@@ -102,9 +102,9 @@ def test_columns_that_do_not_fit(run, tmp_path):
 
 
 def test_an_interruption_leaves_a_model(run, monkeypatch, tmp_path):
-    from deltarule.engines import textbook
+    from deltarule.engines import native
 
-    real, calls = textbook.train, []
+    real, calls = native.train, []
 
     def interrupted(*args):
         calls.append(1)
@@ -112,7 +112,7 @@ def test_an_interruption_leaves_a_model(run, monkeypatch, tmp_path):
             raise KeyboardInterrupt
         return real(*args)
 
-    monkeypatch.setattr(textbook, "train", interrupted)
+    monkeypatch.setattr(native, "train", interrupted)
     said = run("train iris -q --output runs/a")
     assert said.code == 130
     assert "the weights reached are in runs/a" in said.err

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 import deltarule as dr
 from deltarule.activations import ACTIVATIONS, Activation, Exp, Sigmoid, Softmax
 from deltarule.costs import COSTS, BinaryCrossEntropy, Cost, CrossEntropy, Poisson
-from deltarule.engines import textbook
+from deltarule.engines import Settings, Slice, textbook
 from deltarule.optimizers import OPTIMIZERS, SGD
 
 Numbers = NDArray[Any]
@@ -357,10 +357,10 @@ def test_training_steps_use_these_masks() -> None:
         masks = textbook.dropout_masks(net, 5, step, rows, np.float64)
         C, g = textbook.cost_and_gradient(net, theta, X[rows], t[rows], masks=masks)
         theta, costs = theta - 0.1 * g, [*costs, float(C)]
-    part = textbook.Slice(batches, [0.1, 0.1], [SGD(), SGD()], first_step=1)
-    outcome = textbook.train(net, net.theta, SGD().begin(net.theta), X, t, None, part, textbook.Settings(seed=5))
+    part = Slice(np.arange(8), np.array([4, 8]), np.array([0.1, 0.1]), [SGD(), SGD()], first_step=1)
+    outcome = textbook.train(net, net.theta, SGD().begin(net.theta), X, t, None, part, Settings(seed=5))
     np.testing.assert_allclose(outcome.theta, theta, rtol=1e-14)
-    assert outcome.costs == costs
+    assert outcome.costs.tolist() == costs
     assert outcome.diverged is None
     dr.train(
         net, X, t, optimizer=SGD(), learning_rate=0.1, epochs=1, batch_size=4, shuffle=False, seed=5, verbose=False

@@ -581,7 +581,7 @@ NUMBERS: list[tuple[str, list[Any], str]] = [
         ({"optimizer": "adamw", "weight_decay": 0.1}, "not to both"),
         ({"drop_last": True, "batch_size": 24}, "drop_last leaves nothing: 23 rows do not fill one batch of 24"),
         ({"shuffle": 1}, "shuffle is True, False or a function"),
-        ({"engine": "fast"}, "engine is 'auto' or 'textbook', not 'fast'"),
+        ({"engine": "fast"}, "engine is 'auto', 'native' or 'textbook', not 'fast'"),
         *[({"callbacks": v}, "callbacks is a list of objects") for v in (None, Callback(), [Callback], 5)],
         ({"optimizer": "adm"}, "there is no optimiser 'adm'; did you mean 'adam'?"),
         ({"optimizer": "momentum(1.5)"}, "momentum must be"),

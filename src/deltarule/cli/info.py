@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
-from deltarule.cli.arguments import RunArgument
 from deltarule.cli.run_folder import open_model
 from deltarule.cli.show import print_scores
+from deltarule.engines import engine_info
+from deltarule.errors import HyperparameterError
 from deltarule.network import Network
 
 __all__ = ["info"]
 
 
-def info(run: RunArgument) -> None:
-    """Show the network, its preprocessing, how it was trained, and what it reached.
+def info(
+    run: Annotated[str | None, typer.Argument(metavar="RUN", help="A run folder, or a model file.")] = None,
+    engine: Annotated[bool, typer.Option("--engine", help="Which engine runs here, and why.")] = False,
+) -> None:
+    """Show the network, its preprocessing, how it was trained, and what it reached; or the engine.
 
     Examples:
 
         deltarule info runs/digits-1
 
         deltarule info runs/digits-1/model.safetensors
+
+        deltarule info --engine
     """
+    if run is None and not engine:
+        raise HyperparameterError("name a run folder or a model file, or ask for --engine")
+    if run is None:
+        typer.echo(str(engine_info()))
+        return
     net, folder = open_model(run)
     found = None if folder is None else folder.read()
     typer.echo(str(net))
@@ -30,6 +41,8 @@ def info(run: RunArgument) -> None:
     _preprocessing(net)
     if found is not None:
         _run(found)
+    if engine:
+        typer.echo(str(engine_info(net)))
 
 
 def _preprocessing(net: Network) -> None:

@@ -79,6 +79,11 @@ def train(
     impute: Annotated[bool, typer.Option("--impute", help="Fill missing cells: median, most frequent.")] = False,
     dtype: Annotated[str, typer.Option(help="float32 or float64.")] = "float32",
     seed: Annotated[int | None, typer.Option(help="Of weights, orders, masks and the held-out part.")] = 0,
+    engine: Annotated[str, typer.Option(help="native, textbook, or auto: native where it can.")] = "auto",
+    threads: Annotated[
+        int | None,
+        typer.Option(help="Of the native engine; they never change the result.", show_default="as many as help"),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
     """Train a network on data, report its held-out score, and leave a run folder.
@@ -98,7 +103,8 @@ def train(
     seed = draw_seed(seed)
     dataset = read(data, target=target)
     kept, held = held_out_rows(dataset, held_out, seed, _task(task))
-    raw, targets = dataset.X[kept], dataset.targets[kept]
+    whole = len(kept) == len(dataset.targets)  # then there is no need of a copy
+    raw, targets = (dataset.X, dataset.targets) if whole else (dataset.X[kept], dataset.targets[kept])
     pre = Preprocessing.fit(raw, targets, task=_task(task), standardize=standardize, impute=impute)
     net = _network(network, pre, activation, output_activation, cost, dtype, seed)
     net.preprocessing = _for_output(pre, net.output.activation)
@@ -123,7 +129,8 @@ def train(
     record = Record(output, dataset.name, described)
     try:
         history = fit(
-            net, raw, targets, **settings, early_stopping=stopping, callbacks=[record], verbose=not quiet
+            net, raw, targets, **settings, early_stopping=stopping, callbacks=[record], verbose=not quiet, engine=engine,
+            threads=threads,
         )  # fmt: skip
         result = {"stopped": history.stopped, "best_epoch": history.best_epoch}
         record.finish(net, result)  # before the scores, which take their time

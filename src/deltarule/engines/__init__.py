@@ -1,19 +1,58 @@
 """The engines, and the one function that chooses between them."""
 
+from __future__ import annotations
+
 from types import ModuleType
+from typing import NamedTuple
 
-from deltarule.engines import textbook
+from deltarule.architecture import Architecture
+from deltarule.engines import native, textbook
+from deltarule.engines.contract import Outcome, Settings, Slice
 from deltarule.errors import HyperparameterError
+from deltarule.optimizers import Optimizer
 
-__all__ = ["choose", "textbook"]
+__all__ = ["EngineInfo", "Outcome", "Settings", "Slice", "choose", "engine_info", "native", "textbook"]
+
+_ENGINES = {"native": native, "textbook": textbook}
 
 
-def choose(engine: str) -> ModuleType:
-    """The engine of that name; "auto" takes the fastest one that can run the network.
+def choose(engine: str, net: Architecture | None = None, optimizer: Optimizer | None = None) -> ModuleType:
+    """The engine of that name; "auto" takes the native one where it can run the network, else the textbook's.
 
-    >>> choose("auto").__name__
+    >>> choose("textbook").__name__
     'deltarule.engines.textbook'
     """
-    if engine not in ("auto", "textbook"):
-        raise HyperparameterError(f"engine is 'auto' or 'textbook', not {engine!r}")
-    return textbook
+    if engine == "auto":
+        return textbook if native.objection(net, optimizer) else native
+    if not isinstance(engine, str) or engine not in _ENGINES:
+        raise HyperparameterError(f"engine is 'auto', 'native' or 'textbook', not {engine!r}")
+    if reason := _ENGINES[engine].objection(net, optimizer):
+        raise HyperparameterError(f"the native engine cannot run this: {reason}; engine='textbook' can")
+    return _ENGINES[engine]
+
+
+class EngineInfo(NamedTuple):
+    """What "auto" chooses, and why: see `engine_info`."""
+
+    engine: str  # "native" or "textbook"
+    reason: str  # why it is not the native one; empty if it is
+    isa: str  # the instruction set in use: avx512, avx2, neon; empty without the extension
+    isas: tuple[str, ...]  # those this processor has kernels for
+    threads: int  # the most that are used unless told otherwise
+    compiler: str
+
+    def __str__(self) -> str:
+        if self.engine == "textbook":
+            return f"engine: textbook, since {self.reason}"
+        others = ", ".join(self.isas)
+        return f"engine: native, {self.isa} (of {others}), up to {self.threads} threads, built by {self.compiler}"
+
+
+def engine_info(net: Architecture | None = None) -> EngineInfo:
+    """The engine that "auto" takes (for `net`, if it is given), and why.
+
+    >>> engine_info().engine in ("native", "textbook")
+    True
+    """
+    reason = native.objection(net)
+    return EngineInfo("textbook" if reason else "native", reason, *native.build())

@@ -11,7 +11,7 @@ against which every other engine is held: complete, and slower.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,14 +19,17 @@ from numpy.typing import NDArray
 
 from deltarule.architecture import Architecture
 from deltarule.arrays import Array, namespace, real_part
+from deltarule.engines.contract import Outcome, Settings, Slice
 from deltarule.layers import Context, Dropout, Gradients, flat_size
 from deltarule.optimizers import Optimizer, State
 from deltarule.randomness import dropout_mask
 
 __all__ = [
-    "Evaluation", "Masks", "Outcome", "Pass", "Settings", "Slice", "backpropagate", "cost_and_gradient",
-    "dropout_masks", "evaluate", "forward", "train",
+    "Evaluation", "Masks", "Pass", "backpropagate", "clip", "cost_and_gradient", "dropout_masks", "evaluate", "forward",
+    "objection", "outputs", "train",
 ]  # fmt: skip
+
+ROWS_AT_ONCE = 4096  # of a data set whose outputs are wanted
 
 Masks = Mapping[int, Array]
 """For each dropout stage (counted from 1) its mask over the batch, already scaled by 1/(1 − rate)."""
@@ -52,9 +55,14 @@ class Evaluation(NamedTuple):
     total: Array  # Σ wᵢ
 
 
+def objection(net: Architecture | None = None, optimizer: Optimizer | None = None) -> str:
+    """Why this network, or this optimiser, cannot run here: it always can."""
+    return ""
+
+
 def forward(net: Architecture, theta: Array, X: Array, masks: Masks | None = None) -> list[Any]:
     """The caches of all layers; the network's output ŷ is `forward(…)[-1].a`."""
-    a, caches = _like(theta, X), []
+    a, caches = _inputs(theta, X), []
     for stage, (layer, p) in enumerate(zip(net.layers, net.split(theta)), 1):
         mask = None if masks is None else masks.get(stage)
         if mask is not None:
@@ -62,6 +70,13 @@ def forward(net: Architecture, theta: Array, X: Array, masks: Masks | None = Non
         caches.append(layer.forward(p, a, Context(mask)))
         a = caches[-1].a
     return caches
+
+
+@np.errstate(over="ignore", invalid="ignore")  # an exp output may reach inf; it is returned as it is
+def outputs(net: Architecture, theta: NDArray[Any], X: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """(z⁽ᴸ⁾, ŷ) of every row of X, `(m, K)` each, a stretch of rows at a time."""
+    last = [forward(net, theta, X[at : at + ROWS_AT_ONCE])[-1] for at in range(0, len(X), ROWS_AT_ONCE)]
+    return np.concatenate([cache.z for cache in last]), np.concatenate([cache.a for cache in last])
 
 
 def evaluate(
@@ -158,33 +173,6 @@ def dropout_masks(net: Architecture, seed: int, step: int, rows: NDArray[Any], d
     return masks
 
 
-class Settings(NamedTuple):
-    """What stays the same over a whole training."""
-
-    seed: int
-    weight_decay: float = 0.0
-    clip_norm: float | None = None
-    clip_value: float | None = None
-
-
-class Slice(NamedTuple):
-    """A stretch of training: consecutive mini-batches, each with its own rate and optimiser constants."""
-
-    batches: Sequence[NDArray[np.int64]]  # rows of the data set
-    rates: Sequence[float]  # η of each update
-    optimizers: Sequence[Optimizer]  # with any schedule of theirs resolved
-    first_step: int  # the number of the first update, from 1
-
-
-class Outcome(NamedTuple):
-    """Where a slice ended; `diverged` is the step (from 1) whose cost, gradient or update was not finite."""
-
-    theta: NDArray[Any]
-    state: State
-    costs: list[float]  # of each mini-batch before its update
-    diverged: int | None = None
-
-
 def train(
     net: Architecture,
     theta: NDArray[Any],
@@ -197,7 +185,7 @@ def train(
 ) -> Outcome:
     """Run the updates of a slice: θ, state ← optimiser(θ, ∂C/∂θ of the next mini-batch, state)."""
     costs: list[float] = []
-    for k, (rows, rate, optimizer) in enumerate(zip(part.batches, part.rates, part.optimizers)):
+    for k, (rows, rate, optimizer) in enumerate(zip(part.batches, part.rates.tolist(), part.optimizers)):
         step = part.first_step + k
         masks = dropout_masks(net, settings.seed, step, rows, theta.dtype)
         w = None if sample_weight is None else sample_weight[rows]
@@ -210,10 +198,10 @@ def train(
             if not net.trainable.all():
                 updated = np.where(net.trainable, updated, theta)
             if not (np.isfinite(C) and _all_finite(g) and _all_finite(updated)):
-                return Outcome(theta, state, costs, step)
+                return Outcome(theta, state, np.array(costs), step)
         costs.append(float(C))
         theta, state = updated, new_state
-    return Outcome(theta, state, costs)
+    return Outcome(theta, state, np.array(costs))
 
 
 def clip(g: Array, norm: float | None, value: float | None) -> Array:
@@ -238,6 +226,13 @@ def _like(theta: Array, x: Array) -> Array:
     xp = namespace(theta)
     x = xp.asarray(x)
     return x if xp.isdtype(x.dtype, "complex floating") else xp.astype(x, real_part(theta).dtype)
+
+
+def _inputs(theta: Array, X: Array) -> Array:
+    """X as `_like` gives it; uint8 means x/255."""
+    xp = namespace(theta)
+    X = xp.asarray(X)
+    return xp.astype(X, real_part(theta).dtype) / 255 if X.dtype == xp.uint8 else _like(theta, X)
 
 
 def _target_rows(theta: Array, t: Array, y: Array) -> Array:

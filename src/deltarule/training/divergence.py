@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deltarule.engines import textbook
+from deltarule.engines import Settings, Slice, textbook
 from deltarule.errors import DivergenceError
 from deltarule.network import Network
 
@@ -17,14 +17,15 @@ __all__ = ["divergence"]
 def divergence(
     net: Network,
     samples: tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None],
-    rows: NDArray[np.int64],
-    epoch: int,
+    part: Slice,
     step: int,
-    rate: float,
-    settings: textbook.Settings,
+    epoch: int,
+    settings: Settings,
 ) -> DivergenceError:
-    """The error for update `step`, whose mini-batch `rows` gave a number that is not finite at the network's θ."""
+    """The error for update `step` of a slice, which gave a number that is not finite at the network's θ."""
     X, t, w = samples
+    k = step - part.first_step
+    rows, rate = list(part.batches)[k], part.rates[k]
     masks = textbook.dropout_masks(net, settings.seed, step, rows, net.theta.dtype)
     with np.errstate(all="ignore"):
         done = textbook.backpropagate(

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from deltarule import engines
 from deltarule.data.split import holdout
-from deltarule.engines.textbook import Settings, Slice
+from deltarule.engines import Settings, Slice
 from deltarule.errors import DataError, HyperparameterError
 from deltarule.inputs import class_labels
 from deltarule.limits import number, whole
@@ -28,17 +28,19 @@ from deltarule.network import Network, Samples
 from deltarule.optimizers import AdamW, Optimizer
 from deltarule.optimizers import optimizer as resolve_optimizer
 from deltarule.randomness import draw_seed
-from deltarule.schedules import Progress, Schedule
+from deltarule.schedules import Constant, Progress, Schedule
 from deltarule.schedules import schedule as resolve_schedule
-from deltarule.training.batches import Order, batches, count, order
+from deltarule.training.batches import Order, count, order
 from deltarule.training.callbacks import Callback, Run, reporter
 from deltarule.training.divergence import divergence
 from deltarule.training.history import History
 
 __all__ = ["EarlyStopping", "train"]
 
-SLICES_AN_EPOCH = 20  # how often a progress bar moves within an epoch; slices never change bits
+SECONDS_A_SLICE = 0.2  # how long an engine works until callbacks and Ctrl-C are heard; slices never change bits
+FIRST_SLICE = 8  # updates, while it is not known how long one takes
 
+Callbacks = Sequence[Callback]
 Prepared = tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]  # X, t, weights, as engines take them
 
 
@@ -69,10 +71,26 @@ class Plan(NamedTuple):
     settings: Settings
     engine: Any
 
-    def batches(self, m: int, epoch: int) -> list[NDArray[np.int64]]:
-        """The mini-batches of an epoch (from 0)."""
-        shuffle, drop = self.shuffle, self.drop_last
-        return list(batches(m, self.batch_size, self.settings.seed, epoch=epoch, shuffle=shuffle, drop_last=drop))
+    def rows(self, m: int, epoch: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The rows of an epoch (from 0) in order, and where each mini-batch ends."""
+        rows = order(m, self.shuffle, self.settings.seed, epoch)
+        ends = np.arange(1, count(len(rows), self.batch_size, self.drop_last) + 1) * self.batch_size
+        return rows, np.minimum(ends, len(rows))
+
+    def part(self, run: Run, rows: NDArray[np.int64], ends: NDArray[np.int64], scheduled: dict[str, float]) -> Slice:
+        """The updates that follow, over the given rows, with their rates and constants."""
+        n, total = len(ends), run.steps_per_epoch * run.epochs
+        places = [Progress(run.step + k, run.steps_per_epoch, total) for k in range(1 if self.constant else n)]
+        rates = [self.learning_rate * self.schedule.factor(p, scheduled) for p in places]
+        optimizers = [self.optimizer.at(p) for p in places]
+        if self.constant:
+            rates, optimizers = rates * n, optimizers * n
+        return Slice(rows, ends, np.array(rates, np.float64), optimizers, run.step + 1)
+
+    @property
+    def constant(self) -> bool:
+        """Whether all updates have the same rate and constants."""
+        return isinstance(self.schedule, Constant) and not isinstance(getattr(self.optimizer, "momentum", 0), Schedule)
 
 
 def train(
@@ -120,8 +138,9 @@ def train(
         sample_weight: w `(m,)`; class_weight: a mapping class → weight, or "balanced".
         clip_norm, clip_value: bounds for ‖g‖ and for each |gᵢ| (the value first).
         seed: of orders and dropout masks; None draws one, and `history.seed` keeps it.
-        threads: how many the engine may use; the textbook engine leaves it to NumPy.
-        engine: "auto" or "textbook".
+        threads: how many the native engine uses; unless said, $DELTARULE_NUM_THREADS or as many as help. They never
+            change the results. The textbook engine leaves it to NumPy.
+        engine: "native", "textbook", or "auto": the native one where it can run this network (see `engine_info`).
         callbacks: who is told; see `Callback`.
         verbose: a progress bar on a terminal, one line an epoch elsewhere.
 
@@ -148,14 +167,14 @@ def train(
     _check_callbacks(callbacks)
     decay = number("weight_decay", weight_decay, least=0)
     settings = Settings(
-        draw_seed(seed), decay, _positive("clip_norm", clip_norm), _positive("clip_value", clip_value)
+        draw_seed(seed), decay, _positive("clip_norm", clip_norm), _positive("clip_value", clip_value), threads
     )  # fmt: skip
     rate = _positive("learning_rate", learning_rate) or optimizer.own_rate
     if callable(shuffle):
         shuffle = lru_cache(maxsize=1)(shuffle)  # the first order is counted, then used
     plan = Plan(
         optimizer, schedule, rate, whole("epochs", epochs), whole("batch_size", batch_size), shuffle, drop_last,
-        record_steps, early_stopping, settings, engines.choose(engine),
+        record_steps, early_stopping, settings, engines.choose(engine, net, optimizer),
     )  # fmt: skip
     samples, held = _validation(net, net.prepare(X, t, sample_weight), validation, settings.seed)
     samples = (*samples[:2], net.weigh(samples[1], samples[2], class_weight))  # by the classes of the training part
@@ -211,16 +230,17 @@ def _check_classes(net: Network, t: NDArray[Any]) -> None:
         raise DataError(f"all {len(labels)} targets are of one class, {labels[0]}; a classifier needs two or more")
 
 
-def _run(run: Run, plan: Plan, samples: Prepared, held: Prepared | None, callbacks: Sequence[Callback]) -> History:
+def _run(run: Run, plan: Plan, samples: Prepared, held: Prepared | None, callbacks: Callbacks) -> History:
     net, history = run.net, run.history
     state, scheduled = plan.optimizer.begin(net.theta), plan.schedule.begin()
+    pace = Pace(any(hasattr(c, "on_step") for c in callbacks))
     started, waited = time.perf_counter(), 0
     lowest = mark = float("inf")  # the lowest watched cost, and the one that patience measures from
     margin = plan.early_stopping.min_delta if plan.early_stopping else 0.0
     try:
         _tell(callbacks, "on_begin", run)
         while run.epoch < run.epochs and not run.stopped:
-            cost, state = _epoch(run, plan, samples, state, scheduled, callbacks)
+            cost, state = _epoch(run, plan, samples, state, scheduled, callbacks, pace)
             run.epoch += 1
             scores = {} if held is None else {f"validation_{k}": v for k, v in net.evaluate_rows(*held).items()}
             seconds = time.perf_counter() - started
@@ -243,42 +263,65 @@ def _run(run: Run, plan: Plan, samples: Prepared, held: Prepared | None, callbac
     return history
 
 
-def _tell(callbacks: Sequence[Callback], what: str, run: Run) -> None:
+def _tell(callbacks: Callbacks, what: str, run: Run) -> None:
     for callback in callbacks:
         if hasattr(callback, what):
             getattr(callback, what)(run)
 
 
+class Pace:
+    """How many updates make a slice."""
+
+    def __init__(self, by_step: bool) -> None:
+        self.by_step, self.seconds = by_step, 0.0
+
+    def updates(self) -> int:
+        """One where a callback looks at each; else as many as fill a slice's time."""
+        if self.by_step:
+            return 1
+        return max(1, int(SECONDS_A_SLICE / self.seconds)) if self.seconds else FIRST_SLICE
+
+    def took(self, updates: int, seconds: float) -> None:
+        """Remember how long an update took."""
+        self.seconds = max(seconds / updates, 1e-9)
+
+
 def _epoch(
-    run: Run, plan: Plan, samples: Prepared, state: Any, scheduled: dict[str, float], callbacks: Sequence[Callback]
+    run: Run, plan: Plan, samples: Prepared, state: Any, scheduled: dict[str, float], told: Callbacks, pace: Pace
 ) -> tuple[float, Any]:
     """One epoch, slice by slice: (its mean cost over the samples, the optimiser's state)."""
-    net, total, weight = run.net, 0.0, 0.0
-    todo = plan.batches(len(samples[0]), run.epoch)
-    by_step = any(hasattr(c, "on_step") for c in callbacks)
-    stretch = 1 if by_step else -(-len(todo) // SLICES_AN_EPOCH)
-    for at in range(0, len(todo), stretch):
-        part = todo[at : at + stretch]
-        total_steps = run.steps_per_epoch * run.epochs
-        places = [Progress(run.step + k, run.steps_per_epoch, total_steps) for k in range(len(part))]
-        rates = [plan.learning_rate * plan.schedule.factor(p, scheduled) for p in places]
-        slice_ = Slice(part, rates, [plan.optimizer.at(p) for p in places], run.step + 1)
-        outcome = plan.engine.train(net, net.theta, state, *samples, slice_, plan.settings)
+    net, total, weight, at = run.net, 0.0, 0.0, 0
+    rows, ends = plan.rows(len(samples[0]), run.epoch)
+    starts = np.concatenate([[0], ends])
+    while at < len(ends) and not (pace.by_step and run.stopped):
+        last, began = min(at + pace.updates(), len(ends)), time.perf_counter()
+        part = plan.part(run, rows[starts[at] : starts[last]], ends[at:last] - starts[at], scheduled)
+        outcome = plan.engine.train(net, net.theta, state, *samples, part, plan.settings)
         net.theta[...] = outcome.theta
         if outcome.diverged is not None:
-            k = outcome.diverged - run.step - 1
-            raise divergence(net, samples, part[k], run.epoch + 1, outcome.diverged, rates[k], plan.settings)
+            raise divergence(net, samples, part, outcome.diverged, run.epoch + 1, plan.settings)
         state = outcome.state
-        run.step, run.learning_rate = run.step + len(part), rates[-1]
-        for cost, rows in zip(outcome.costs, part):  # one by one: slices must not change bits
-            share = len(rows) if samples[2] is None else float(samples[2][rows].sum())
-            total, weight = total + share * cost, weight + share
+        shares = _shares(part, samples[2])
+        total, weight = _add(total, shares * outcome.costs), _add(weight, shares)
+        run.step, run.learning_rate = run.step + last - at, float(part.rates[-1])
         run.cost = total / weight if weight else float("nan")
+        pace.took(last - at, time.perf_counter() - began)
+        at = last
         if plan.record_steps:
-            run.history.step_cost += outcome.costs
-        _tell(callbacks, "on_slice", run)
-        if by_step:
-            _tell(callbacks, "on_step", run)
-            if run.stopped:
-                break
+            run.history.step_cost += outcome.costs.tolist()
+        _tell(told, "on_slice", run)
+        if pace.by_step:
+            _tell(told, "on_step", run)
     return run.cost, state
+
+
+def _shares(part: Slice, weights: NDArray[Any] | None) -> NDArray[np.float64]:
+    """What each mini-batch weighs in the epoch's mean: its rows, or their weights."""
+    if weights is None:
+        return np.diff(part.ends, prepend=0).astype(np.float64)
+    return np.array([float(weights[rows].sum()) for rows in part.batches])
+
+
+def _add(total: float, terms: NDArray[np.float64]) -> float:
+    """The total and the terms, added one after the other: slices must not change bits."""
+    return float(np.add.accumulate(np.concatenate([[total], terms]))[-1])

@@ -1,0 +1,392 @@
+"""The native engine: the textbook's three verbs in C++, on lanes of samples. Its answers do not depend on threads.
+
+A network is handed over once as a `Program`; θ, data and state go by reference in every call, and are never changed.
+Sums over k run in one chain of fused multiply-adds, in the same order for a row alone and in a crowd, on one thread and
+on many, with AVX2 and AVX-512. X may be uint8 (x/255), float32 or float64, memory-mapped too: it is read row by row.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from time import perf_counter
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deltarule import activations, costs, optimizers
+from deltarule.architecture import Architecture
+from deltarule.engines.contract import Outcome, Settings, Slice
+from deltarule.errors import HyperparameterError
+from deltarule.layers import Dense, Dropout, Layer, flat_size
+from deltarule.optimizers import Optimizer, State
+from deltarule.randomness import dropout_key, dropout_threshold
+
+_native: Any
+try:
+    _native, _MISSING = import_module("deltarule._native"), ""
+except ImportError as error:  # a pure-Python installation
+    _native, _MISSING = None, str(error)
+
+__all__ = ["build", "cost_and_gradient", "objection", "outputs", "resolve_threads", "train", "unavailable"]
+
+_FUNCTIONS = [  # in the order of native/program.hpp, as all tables here
+    activations.Identity, activations.Sigmoid, activations.Tanh, activations.ScaledTanh, activations.ReLU,
+    activations.LeakyReLU, activations.ELU, activations.Softplus, activations.Swish, activations.GELU, activations.Exp,
+    activations.Softmax,
+]  # fmt: skip
+_COSTS = [
+    costs.SquaredError, costs.BinaryCrossEntropy, costs.CrossEntropy, costs.Absolute, costs.Huber, costs.Quantile,
+    costs.Poisson,
+]  # fmt: skip
+_LAYERS: list[type[Layer]] = [Dense, Dropout]
+
+WORK_FOR_A_THREAD = 1_500_000  # floating-point operations between two barriers that make a second thread worth it
+
+# What it can do
+
+
+def unavailable() -> str:
+    """Why no network can run here; empty if all is well."""
+    if _native is None:
+        return f"the extension deltarule._native is not installed ({_MISSING}); build tools: g++ ≥ 11 or clang ≥ 15"
+    if not _native.isa():
+        wanted = os.environ.get("DELTARULE_ISA")
+        has = ", ".join(_native.isas()) or "neither AVX2 with FMA, nor AVX-512, nor NEON"
+        return f"DELTARULE_ISA is {wanted!r}, this processor has {has}" if wanted else f"this processor has {has}"
+    return ""
+
+
+def build() -> tuple[str, tuple[str, ...], int, str]:
+    """The instruction set in use, all those this processor has, the most threads by default, and the compiler."""
+    if _native is None:
+        return "", (), 1, ""
+    return _native.isa(), tuple(_native.isas()), resolve_threads(None) or _native.processors(), _native.compiler()
+
+
+def objection(net: Architecture | None = None, optimizer: Optimizer | None = None) -> str:
+    """Why this network, or this optimiser, cannot run here; empty if it can."""
+    if reason := unavailable():
+        return reason
+    if optimizer is not None and type(optimizer) not in _RULES:
+        return f"the optimiser {type(optimizer).__name__} is not one of deltarule's own"
+    if net is None:
+        return ""
+    if net not in _objections:
+        _objections[net] = _foreign(net)
+    return _objections[net]
+
+
+_objections: WeakKeyDictionary[Architecture, str] = WeakKeyDictionary()  # asked at every prediction
+
+
+def _foreign(net: Architecture) -> str:
+    """What of the network there is no kernel for; empty if there is nothing."""
+    for stage, layer in enumerate(net.layers, 1):
+        if type(layer) not in _LAYERS:
+            return f"layer {stage} ({layer}) is not one of deltarule's own"
+        if type(layer.f) not in _FUNCTIONS:
+            return f"the activation of layer {stage}, {type(layer.f).__name__}, is not one of deltarule's own"
+    if type(net.output.cost) not in _COSTS:
+        return f"the cost {type(net.output.cost).__name__} is not one of deltarule's own"
+    if net.input_shape[0] is None:
+        return "sequences run on the textbook engine"
+    return ""
+
+
+# Programs
+
+
+class _Program:
+    """A network as the extension knows it, in one dtype, and how fast it has been."""
+
+    def __init__(self, net: Architecture, dtype: np.dtype[Any]) -> None:
+        self.run, self.pace = _compile(net, dtype), _Pace()
+
+
+_programs: WeakKeyDictionary[Architecture, dict[np.dtype[Any], _Program]] = WeakKeyDictionary()
+
+
+def _program(net: Architecture, dtype: np.dtype[Any]) -> _Program:
+    made = _programs.get(net)
+    if made is None:
+        made = _programs[net] = {}
+    if dtype not in made:
+        made[dtype] = _Program(net, dtype)
+    return made[dtype]
+
+
+def _compile(net: Architecture, dtype: np.dtype[Any]) -> Any:
+    starts = {(s.stage, s.name): s.start for s in net.slots}
+    layers = []
+    for stage, layer in enumerate(net.layers, 1):
+        rate = layer.rate if isinstance(layer, Dropout) else 0.0
+        layers.append((
+            _LAYERS.index(type(layer)), flat_size(net.shapes[stage - 1]), flat_size(net.shapes[stage]),
+            _FUNCTIONS.index(type(layer.f)), _parameter(layer.f), layer.trainable, "W" in layer.decays,
+            starts.get((stage, "W"), 0), starts.get((stage, "b"), 0),
+            dropout_threshold(rate), float(dtype.type(1) / dtype.type(1 - rate)),
+        ))  # fmt: skip
+    cost = net.output.cost
+    return _native.Program(
+        layers, net.size, net.output.canonical, _COSTS.index(type(cost)), _parameter(cost), dtype == np.float64
+    )
+
+
+def _parameter(value: activations.Activation | costs.Cost) -> float:
+    """The one number that some activations and costs have."""
+    return next((float(getattr(value, f.name)) for f in dataclasses.fields(value)), 0.0)
+
+
+# Threads
+
+
+class _Calls:
+    """How many calls of this process are at work, so that callers side by side share the processors."""
+
+    def __init__(self) -> None:
+        self.now, self.lock = 0, threading.Lock()
+
+    @contextmanager
+    def one_more(self) -> Iterator[int]:
+        """Within, this call counts; the value is how many there are."""
+        with self.lock:
+            self.now += 1
+            now = self.now
+        try:
+            yield now
+        finally:
+            with self.lock:
+                self.now -= 1
+
+
+_calls = _Calls()
+
+
+def resolve_threads(threads: int | None) -> int | None:
+    """The number asked for: the argument, $DELTARULE_NUM_THREADS or $OMP_NUM_THREADS (joblib sets it); or None."""
+    if threads is not None:
+        return threads
+    for name in ("DELTARULE_NUM_THREADS", "OMP_NUM_THREADS"):
+        text = os.environ.get(name, "").strip()
+        if text:
+            if not text.isdecimal() or int(text) == 0:
+                if name == "OMP_NUM_THREADS":
+                    continue  # "4,2" and the like are meant for others
+                raise HyperparameterError(f"{name} is a whole number from 1, not {text!r}")
+            return int(text)
+    return None
+
+
+class _Pace:
+    """Which number of threads is the fastest for one kind of call, by the clock. It never changes what comes out."""
+
+    LOOK_AGAIN = 32  # calls until the others are tried again: a neighbour may have come or gone
+    SHORTEST = 5e-3  # seconds; shorter calls tell nothing
+
+    def __init__(self) -> None:
+        self.seconds: dict[int, float] = {}  # by number of threads, for a unit of work
+        self.calls = 0
+
+    def threads(self, most: int) -> int:
+        """`most`, or 1 where that has been faster."""
+        if most == 1 or self.seconds.get(most) is None:
+            return most
+        self.calls += 1
+        if 1 not in self.seconds:
+            return 1
+        best, other = (1, most) if self.seconds[1] < self.seconds[most] else (most, 1)
+        return other if self.calls % self.LOOK_AGAIN == 0 else best
+
+    def took(self, threads: int, seconds: float, work: float) -> None:
+        """Remember how long a call took."""
+        if seconds >= self.SHORTEST:
+            self.seconds[threads] = seconds / work
+
+
+@contextmanager
+def _team(program: _Program, asked: int | None, work: float, barriers: float) -> Iterator[int]:
+    """Within, a call of so many operations runs on as many threads as asked, or as many as make it faster.
+
+    Callers side by side share the processors; between two barriers there must be enough to do.
+    """
+    fixed = resolve_threads(asked)
+    with _calls.one_more() as callers:
+        most = max(1, min(_native.processors() // callers, int(work / barriers / WORK_FOR_A_THREAD) + 1))
+        threads = fixed or program.pace.threads(most)
+        began = perf_counter()
+        yield threads
+        if not fixed:
+            program.pace.took(threads, perf_counter() - began, work)
+
+
+# The verbs
+
+
+def outputs(net: Architecture, theta: NDArray[Any], X: NDArray[Any], threads: int | None = None) -> Any:
+    """(z⁽ᴸ⁾, ŷ) of every row of X, `(m, K)` each, in θ's dtype; dropout is off."""
+    z, y = (np.empty((len(X), net.n_outputs), theta.dtype) for _ in range(2))
+    program = _program(net, theta.dtype)
+    if len(X) == 1:
+        program.run.forward(theta, X, z, y, 1)
+        return z, y
+    with _team(program, threads, 2.0 * net.size * len(X), 1) as team:
+        program.run.forward(theta, X, z, y, team)
+    return z, y
+
+
+def cost_and_gradient(
+    net: Architecture,
+    theta: NDArray[Any],
+    X: NDArray[Any],
+    t: NDArray[Any],
+    *,
+    weight_decay: float = 0.0,
+    sample_weight: NDArray[Any] | None = None,
+    threads: int | None = None,
+) -> tuple[float, NDArray[Any]]:
+    """C and ∂C/∂θ over all rows, dropout off; the latter flat like θ, 0 in frozen layers."""
+    g, program = np.zeros_like(theta), _program(net, theta.dtype)
+    with _team(program, threads, 6.0 * net.size * len(X), 1) as team:
+        C = program.run.gradient(theta, X, t, sample_weight, weight_decay, g, team)
+    return C, g
+
+
+def train(
+    net: Architecture,
+    theta: NDArray[Any],
+    state: State,
+    X: NDArray[Any],
+    t: NDArray[Any],
+    sample_weight: NDArray[Any] | None,
+    part: Slice,
+    settings: Settings,
+) -> Outcome:
+    """Run the updates of a slice: θ, state ← optimiser(θ, ∂C/∂θ of the next mini-batch, state)."""
+    outcome = _descend(net, theta, state, X, t, sample_weight, part, settings)
+    if outcome.diverged is None:
+        return outcome
+    done = outcome.diverged - part.first_step
+    if done == 0:
+        return Outcome(theta, state, outcome.costs[:0], outcome.diverged)
+    before = Slice(part.order, part.ends[:done], part.rates[:done], part.optimizers[:done], part.first_step)
+    return _descend(net, theta, state, X, t, sample_weight, before, settings)._replace(diverged=outcome.diverged)
+
+
+def _descend(
+    net: Architecture,
+    theta: NDArray[Any],
+    state: State,
+    X: NDArray[Any],
+    t: NDArray[Any],
+    sample_weight: NDArray[Any] | None,
+    part: Slice,
+    settings: Settings,
+) -> Outcome:
+    optimizer = part.optimizers[0]
+    rule, constants = _RULES[type(optimizer)]
+    values, rest = constants(part, state)
+    new_theta = theta.copy()
+    new_state = {name: state[name].copy() for name in optimizer.remembers} | rest
+    costs = np.empty(len(part.ends))
+    keys = np.zeros((len(net.layers), 2), np.uint32)
+    for stage, layer in enumerate(net.layers, 1):
+        if isinstance(layer, Dropout):
+            keys[stage - 1] = dropout_key(settings.seed, stage)
+    program, updates = _program(net, theta.dtype), len(part.ends)
+    work = net.size * (6.0 * int(part.ends[-1]) + 20.0 * updates)
+    with _team(program, settings.threads, work, updates) as team:
+        done = program.run.train(
+            theta, new_theta, [state[name] for name in optimizer.remembers],
+            [new_state[name] for name in optimizer.remembers], X, t, sample_weight, part.order, part.ends,
+            part.first_step, rule, values, keys, settings.weight_decay,
+            np.inf if settings.clip_norm is None else settings.clip_norm,
+            np.inf if settings.clip_value is None else settings.clip_value, costs, team,
+        )  # fmt: skip
+    diverged = None if done == len(costs) else part.first_step + done
+    return Outcome(new_theta, new_state, costs[:done], diverged)
+
+
+# The constants of each update, by optimiser (see optimizers.hpp), and what of the state is no array like θ
+
+Constants = tuple[NDArray[np.float64], State]
+
+
+def _table(part: Slice, *columns: Any) -> NDArray[np.float64]:
+    """Numbers and vectors as the columns of one row a step."""
+    return np.stack([np.broadcast_to(np.asarray(c, np.float64), part.rates.shape) for c in columns], axis=1)
+
+
+def _steps(part: Slice) -> NDArray[np.float64]:
+    return part.first_step + np.arange(len(part.rates), dtype=np.float64)
+
+
+def _sgd(part: Slice, state: State) -> Constants:
+    return _table(part, part.rates), {}
+
+
+def _momentum(part: Slice, state: State) -> Constants:
+    return _table(part, part.rates, [o.momentum for o in part.optimizers]), {}  # type: ignore[attr-defined]
+
+
+def _adagrad(part: Slice, state: State) -> Constants:
+    return _table(part, part.rates, part.optimizers[0].epsilon), {}  # type: ignore[attr-defined]
+
+
+def _decaying(part: Slice, state: State) -> Constants:
+    o: Any = part.optimizers[0]
+    return _table(part, part.rates, o.decay, 1 - o.decay, o.epsilon), {}
+
+
+def _moments(part: Slice, first: Any, last: Any = 0.0) -> NDArray[np.float64]:
+    o: Any = part.optimizers[0]
+    correction = 1 / (1 - o.beta2 ** _steps(part))
+    return _table(part, first, o.beta1, 1 - o.beta1, o.beta2, 1 - o.beta2, correction, o.epsilon, last)
+
+
+def _adam(part: Slice, state: State) -> Constants:
+    o: Any = part.optimizers[0]
+    return _moments(part, part.rates / (1 - o.beta1 ** _steps(part))), {}
+
+
+def _adamw(part: Slice, state: State) -> Constants:
+    o: Any = part.optimizers[0]
+    return _moments(part, part.rates / (1 - o.beta1 ** _steps(part)), part.rates * o.weight_decay), {}
+
+
+def _nadam(part: Slice, state: State) -> Constants:
+    o: Any = part.optimizers[0]
+    t = _steps(part)
+    mu, mu_next = (o.beta1 * (1 - 0.5 * 0.96 ** (o.momentum_decay * k)) for k in (t, t + 1))
+    p, products = state["product"], np.empty(len(t))
+    for k in range(len(t)):
+        p = p * float(mu[k])
+        products[k] = p[0]
+    mean, last = mu_next / (1 - products * mu_next), (1 - mu) / (1 - products)
+    return _moments(part, part.rates * mean, part.rates * last), {"product": p}
+
+
+def _rprop(part: Slice, state: State) -> Constants:
+    o: Any = part.optimizers[0]
+    return _table(part, part.rates, o.decrease, o.increase, o.minimum, o.maximum), {}
+
+
+_RULES: dict[type[Optimizer], tuple[int, Callable[[Slice, State], Constants]]] = {
+    optimizers.SGD: (0, _sgd),
+    optimizers.Momentum: (1, _momentum),
+    optimizers.Nesterov: (2, _momentum),
+    optimizers.AdaGrad: (3, _adagrad),
+    optimizers.AdaDelta: (4, _decaying),
+    optimizers.RMSProp: (5, _decaying),
+    optimizers.Adam: (6, _adam),
+    optimizers.AdamW: (7, _adamw),
+    optimizers.AMSGrad: (8, _adam),
+    optimizers.Nadam: (9, _nadam),
+    optimizers.RProp: (10, _rprop),
+}
