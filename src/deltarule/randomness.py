@@ -85,7 +85,7 @@ def _absorb(h: Any, numbers: NDArray[Any]) -> NDArray[np.uint32]:
 
 def dropout_key(seed: int, layer: int) -> NDArray[np.uint32]:
     """k₀ and k₁ of a dropout layer's bits, see `uniform_bits`."""
-    return _key(seed, "dropout", layer).generate_state(2, np.uint32)
+    return _key(seed, "dropout", layer).generate_state(2).astype(np.uint32)
 
 
 def dropout_threshold(rate: float) -> int:

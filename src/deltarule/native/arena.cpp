@@ -12,15 +12,17 @@ namespace deltarule {
 
 namespace {
 std::atomic<int64_t> pieces{0};
-constexpr size_t huge = size_t(2) << 20;  // above this a page of its own saves the TLB much trouble
+constexpr size_t huge = size_t(2) << 20;    // bytes of a huge page, which saves the TLB much trouble
+constexpr size_t large = size_t(1) << 18;  // from here on memory lies on huge pages
+
+size_t whole(size_t bytes) { return bytes >= large ? (bytes + huge - 1) / huge * huge : (bytes + 63) / 64 * 64; }
 }  // namespace
 
 char* arena_allocate(size_t bytes) {
   pieces.fetch_add(1, std::memory_order_relaxed);
-  const size_t unit = bytes >= huge ? huge : 64;
-  bytes = (bytes + unit - 1) / unit * unit;
+  bytes = whole(bytes);
 #if defined(__linux__)
-  if (unit == huge) {  // fresh pages are zero; one huge page more leaves room to align
+  if (bytes >= huge) {  // fresh pages are zero; one huge page more leaves room to align
     void* p = mmap(nullptr, bytes + huge, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED) throw std::bad_alloc();
     char *first = static_cast<char*>(p), *aligned = first + (huge - reinterpret_cast<uintptr_t>(first) % huge) % huge;
@@ -30,15 +32,15 @@ char* arena_allocate(size_t bytes) {
     return aligned;
   }
 #endif
-  void* p = std::aligned_alloc(unit, bytes);
+  void* p = std::aligned_alloc(64, bytes);
   if (!p) throw std::bad_alloc();
   return static_cast<char*>(std::memset(p, 0, bytes));
 }
 
 void arena_free(char* memory, size_t bytes) {
 #if defined(__linux__)
-  if (bytes >= huge) {
-    munmap(memory, (bytes + huge - 1) / huge * huge);
+  if (whole(bytes) >= huge) {
+    munmap(memory, whole(bytes));
     return;
   }
 #endif

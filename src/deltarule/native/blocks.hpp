@@ -99,6 +99,9 @@ __attribute__((noinline)) void block(const Product<T>& q, Ahead& hook) {
   for (int left = q.n; left > 0; left -= q.run, W += q.jump) {
     const int n = left < q.run ? left : q.run;
     UNROLL for (int g = 0; g < (R + 2) / 3; g++) w[g] = W + 3 * g * stride;
+    if (left > n)                                      // the next tile's rows are too far for the hardware to foresee
+      UNROLL for (int r = 0; r < R; r++)
+        UNROLL for (int c = 0; c < S; c += 64 / int(sizeof(T))) __builtin_prefetch(W + q.jump + r * stride + c);
     int k = 0;
     NO_UNROLL for (; k + 4 <= n; k += 4) {
       ahead();
