@@ -129,8 +129,8 @@ def train(
     record = Record(output, dataset.name, described)
     try:
         history = fit(
-            net, raw, targets, **settings, early_stopping=stopping, callbacks=[record], verbose=not quiet, engine=engine,
-            threads=threads,
+            net, raw, targets, **settings, early_stopping=stopping, callbacks=[record], verbose=not quiet,
+            engine=engine, threads=threads,
         )  # fmt: skip
         result = {"stopped": history.stopped, "best_epoch": history.best_epoch}
         record.finish(net, result)  # before the scores, which take their time

@@ -10,9 +10,11 @@ from __future__ import annotations
 import dataclasses
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from statistics import median
 from time import perf_counter
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -187,27 +189,29 @@ def resolve_threads(threads: int | None) -> int | None:
 class _Pace:
     """Which number of threads is the fastest for one kind of call, by the clock. It never changes what comes out."""
 
-    LOOK_AGAIN = 32  # calls until the others are tried again: a neighbour may have come or gone
-    SHORTEST = 5e-3  # seconds; shorter calls tell nothing
+    LOOKS = 3  # calls that a number of threads is judged by: the middle one of its last
+    LOOK_AGAIN = 24  # calls until the other is tried again: a neighbour may have come or gone
+    SHORTEST = 2e-3  # seconds; shorter calls tell nothing
 
     def __init__(self) -> None:
-        self.seconds: dict[int, float] = {}  # by number of threads, for a unit of work
+        self.seconds: dict[int, deque[float]] = {}  # for a unit of work, by number of threads
         self.calls = 0
 
     def threads(self, most: int) -> int:
-        """`most`, or 1 where that has been faster."""
-        if most == 1 or self.seconds.get(most) is None:
-            return most
-        self.calls += 1
-        if 1 not in self.seconds:
+        """`most`, or 1 where that has been faster; each has its turns first."""
+        if most == 1:
             return 1
-        best, other = (1, most) if self.seconds[1] < self.seconds[most] else (most, 1)
+        many, one = (self.seconds.get(n, deque()) for n in (most, 1))
+        if min(len(many), len(one)) < self.LOOKS:
+            return most if len(many) <= len(one) else 1
+        self.calls += 1
+        best, other = (most, 1) if median(many) <= median(one) else (1, most)
         return other if self.calls % self.LOOK_AGAIN == 0 else best
 
     def took(self, threads: int, seconds: float, work: float) -> None:
         """Remember how long a call took."""
         if seconds >= self.SHORTEST:
-            self.seconds[threads] = seconds / work
+            self.seconds.setdefault(threads, deque(maxlen=self.LOOKS)).append(seconds / work)
 
 
 @contextmanager

@@ -273,17 +273,17 @@ class Pace:
     """How many updates make a slice."""
 
     def __init__(self, by_step: bool) -> None:
-        self.by_step, self.seconds = by_step, 0.0
+        self.by_step, self.seconds, self.most = by_step, 0.0, FIRST_SLICE
 
     def updates(self) -> int:
-        """One where a callback looks at each; else as many as fill a slice's time."""
+        """One where a callback looks at each; else as many as fill a slice's time, twice as many each time at first."""
         if self.by_step:
             return 1
-        return max(1, int(SECONDS_A_SLICE / self.seconds)) if self.seconds else FIRST_SLICE
+        return max(1, min(self.most, int(SECONDS_A_SLICE / self.seconds))) if self.seconds else FIRST_SLICE
 
     def took(self, updates: int, seconds: float) -> None:
         """Remember how long an update took."""
-        self.seconds = max(seconds / updates, 1e-9)
+        self.seconds, self.most = max(seconds / updates, 1e-9), max(self.most, 2 * updates)
 
 
 def _epoch(
