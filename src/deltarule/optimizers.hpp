@@ -31,7 +31,7 @@ struct Rectangle {   // rows of parameters from theta[offset], ld apart, and the
   const T* g;
   ptrdiff_t ldg;
   int rows, width;   // a multiple of L
-  int decayed;       // so many columns are decayed: the bias is not
+  int used, decayed; // columns: the others are zeros and stay it; the bias is not decayed
 };
 
 // 1 in the columns below n, 0 elsewhere, for the L columns from j
@@ -112,6 +112,12 @@ template <class T> struct Rprop {     // theta - d sign g                       
     return fnma(d, sign(g), load(w)); } };
 // clang-format on
 
+// 0 in the columns from n on, whatever stood there: an infinite delta times a zero would leave NaN behind
+template <class T>
+INLINE V<T> only_used(V<T> g, int n, int j) {
+  return j + L <= n ? g : pick(below<T>(n, j) > set(T(0)), g, set(T(0)));
+}
+
 // `watch` becomes NaN where a gradient or the new theta is not finite
 template <class T, class F>
 __attribute__((noinline)) void update_by(const Rectangle<T>& q, const Parameters<T>& p, const Update<T>& u, V<T>& watch) {
@@ -122,7 +128,7 @@ __attribute__((noinline)) void update_by(const Rectangle<T>& q, const Parameters
     const V<T> decayed = masks ? below<T>(q.decayed, j) : zero, decay = set(u.decay) * decayed;
     for (int r = 0; r < q.rows; r++) {
       const ptrdiff_t i = q.offset + r * q.ld + j;
-      V<T> g = load(q.g + r * q.ldg + j) * scale;
+      V<T> g = only_used(load(q.g + r * q.ldg + j), q.used, j) * scale;
       if (u.decay != 0) g = fma(decay, load(p.theta + i), g);
       if (clips) g = pick(g > clip, clip, pick(g < -clip, -clip, g));
       V<T> next = F()(p.theta + i, p.state, i, g, u.k, decayed);
@@ -162,7 +168,7 @@ __attribute__((noinline)) void finish_gradient(const Rectangle<T>& q, const Para
     const V<T> decay = set(u.decay) * below<T>(q.decayed, j);
     for (int r = 0; r < q.rows; r++) {
       T* g = p.gradient + q.offset + r * q.ld + j;
-      V<T> x = load(g) * scale;
+      V<T> x = only_used(load(g), q.used, j) * scale;
       if (u.decay != 0) x = fma(decay, load(p.theta + q.offset + r * q.ld + j), x);
       store(g, pick(x > clip, clip, pick(x < -clip, -clip, x)));
     }

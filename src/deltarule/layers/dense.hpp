@@ -204,7 +204,7 @@ struct Dense : Stage<T> {
         } else {
           fetch(to, place, r, w);
           strip<false>(q, r, w, worker.ahead);
-          to.update({place, matrix.ld, worker.block, PANEL, r, w, matrix.decayed - j}, to.p, to.u, worker.watch);
+          to.update({place, matrix.ld, worker.block, PANEL, r, w, matrix.used - j, matrix.decayed - j}, to.p, to.u, worker.watch);
         }
       });
     }
@@ -220,7 +220,7 @@ struct Dense : Stage<T> {
         store(worker.row + j, acc);
       }
       const ptrdiff_t place = matrix.offset + (ptrdiff_t)i * matrix.ld;
-      to.update({place, matrix.ld, worker.row, matrix.width, 1, matrix.width, matrix.decayed}, to.p, to.u, worker.watch);
+      to.update({place, matrix.ld, worker.row, matrix.width, 1, matrix.width, matrix.used, matrix.decayed}, to.p, to.u, worker.watch);
     }
   }
   INLINE void fetch(const Descending<T>& to, ptrdiff_t place, int r, int w) const {

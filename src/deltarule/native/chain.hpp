@@ -74,7 +74,7 @@ struct Chain {
     y->n_in = layer.n_in, y->n_out = layer.n_out, y->trainable = layer.trainable;
     y->activation = {layer.f, T(layer.parameter)}, y->flat_W = layer.W, y->flat_b = layer.b;
     y->gather = gatherer<T>(x), y->copy = copier<T>(x), y->learns = training && layer.trainable;
-    y->matrix = {parameters, layer.n_out, leading<T>(layer.n_in), padded(layer.n_in), layer.decays ? layer.n_in : 0};
+    y->matrix = {parameters, layer.n_out, leading<T>(layer.n_in), padded(layer.n_in), layer.n_in + 1, layer.decays ? layer.n_in : 0};
     most_out = most_out > layer.n_out ? most_out : layer.n_out, most_in = most_in > layer.n_in ? most_in : layer.n_in;
     return y;
   }

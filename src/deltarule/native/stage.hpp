@@ -67,7 +67,7 @@ struct Descending {          // the state of the descent in one step
 // A stage's parameters among the engine's: rows of weights with the bias behind, ld apart, zeros up to whole vectors
 struct Matrix {
   ptrdiff_t offset = 0;
-  int rows = 0, ld = 0, width = 0, decayed = 0;  // width: a multiple of L; decay reaches the first columns
+  int rows = 0, ld = 0, width = 0, used = 0, decayed = 0;  // width: used, in whole vectors; decay reaches the first
 };
 
 template <class T>

@@ -138,7 +138,7 @@ struct Training {
 
   Rectangle<T> whole_row(const Matrix& q, int i) const {
     const ptrdiff_t place = q.offset + (ptrdiff_t)i * q.ld;
-    return {place, q.ld, p.gradient + place, q.ld, 1, q.width, q.decayed};
+    return {place, q.ld, p.gradient + place, q.ld, 1, q.width, q.used, q.decayed};
   }
 
   // the descent
