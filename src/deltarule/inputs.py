@@ -103,8 +103,7 @@ def ready_rows(net: Architecture, X: Any, dtype: np.dtype[Any]) -> NDArray[Any] 
     rows = X[None] if X.shape == net.input_shape else X
     if rows.shape[1:] != net.input_shape:
         return None
-    flat = X.ravel()
-    return rows if X.dtype == np.uint8 or math.isfinite(flat @ flat) else None  # a square may overflow: look closer
+    return rows if X.dtype == np.uint8 or math.isfinite(np.vdot(X, X)) else None  # a square may overflow: look closer
 
 
 GLANCE = 1 << 16  # numbers that are looked at by one product

@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 from deltarule import activations, costs, optimizers
 from deltarule.architecture import Architecture
 from deltarule.engines.contract import Outcome, Settings, Slice
-from deltarule.errors import HyperparameterError
 from deltarule.layers import Dense, Dropout, Layer, flat_size
+from deltarule.limits import number
 from deltarule.optimizers import Optimizer, State
 from deltarule.randomness import dropout_key, dropout_threshold
 
@@ -36,7 +36,16 @@ try:
 except ImportError as error:  # a pure-Python installation
     _native, _MISSING = None, str(error)
 
-__all__ = ["build", "cost_and_gradient", "objection", "outputs", "resolve_threads", "train", "unavailable"]
+__all__ = [
+    "build",
+    "check_threads",
+    "cost_and_gradient",
+    "objection",
+    "outputs",
+    "resolve_threads",
+    "train",
+    "unavailable",
+]
 
 _FUNCTIONS = [  # in the order of native/program.hpp, as all tables here
     activations.Identity, activations.Sigmoid, activations.Tanh, activations.ScaledTanh, activations.ReLU,
@@ -49,6 +58,7 @@ _COSTS = [
 ]  # fmt: skip
 _LAYERS: list[type[Layer]] = [Dense, Dropout]
 
+MOST_THREADS = 1024  # that may be asked for
 WORK_FOR_A_THREAD = 1_500_000  # floating-point operations between two barriers that make a second thread worth it
 
 # What it can do
@@ -153,6 +163,10 @@ class _Calls:
     """How many calls of this process are at work, so that callers side by side share the processors."""
 
     def __init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        """None at work."""
         self.now, self.lock = 0, threading.Lock()
 
     @contextmanager
@@ -169,6 +183,8 @@ class _Calls:
 
 
 _calls = _Calls()
+if hasattr(os, "register_at_fork"):  # a child's calls begin anew; a lock that was held is held no more
+    os.register_at_fork(after_in_child=_calls.begin)
 
 
 def resolve_threads(threads: int | None) -> int | None:
@@ -178,12 +194,16 @@ def resolve_threads(threads: int | None) -> int | None:
     for name in ("DELTARULE_NUM_THREADS", "OMP_NUM_THREADS"):
         text = os.environ.get(name, "").strip()
         if text:
-            if not text.isdecimal() or int(text) == 0:
-                if name == "OMP_NUM_THREADS":
-                    continue  # "4,2" and the like are meant for others
-                raise HyperparameterError(f"{name} is a whole number from 1, not {text!r}")
-            return int(text)
+            if name == "OMP_NUM_THREADS" and not (text.isdecimal() and int(text)):
+                continue  # "4,2" and the like are meant for others
+            return check_threads(name, int(text) if text.isdecimal() else text)
     return None
+
+
+def check_threads(what: str, threads: Any) -> int:
+    """It as a number that can be asked for."""
+    found: int = number(what, threads, least=1, most=MOST_THREADS, integral=True)
+    return found
 
 
 class _Pace:

@@ -63,12 +63,24 @@ using AnyOut = nb::ndarray<nb::c_contig, nb::device::cpu>;
 
 [[noreturn]] void refuse(const std::string& what) { throw nb::value_error(what.c_str()); }
 
+const Engine& engine_for(bool twice) {
+  const Isa* isa = chosen();
+  if (!isa) refuse("no instruction set of this processor, or not the one that DELTARULE_ISA names");
+  return twice ? isa->twice : isa->single;
+}
+void check_threads(int threads) {
+  if (threads < 1) refuse("threads is at least 1");
+}
+
 template <class A>
 auto* data_of(const A& a, const char* name, nb::dlpack::dtype type, size_t size) {
   if (a.dtype() != type) refuse(std::string(name) + " has another number type than the program");
   if (a.size() != size) refuse(std::string(name) + " has " + std::to_string(a.size()) + " numbers, not " + std::to_string(size));
   return a.data();
 }
+
+// what each rule remembers and is given, in the order of Rule (see optimizers.hpp)
+constexpr int rules = 11, states_of[rules] = {0, 1, 1, 1, 2, 1, 2, 2, 3, 2, 2}, constants_of[rules] = {1, 2, 2, 2, 4, 4, 8, 8, 8, 8, 5};
 
 class Program {  // a network, in one precision
   std::vector<Layer> layers;
@@ -80,13 +92,20 @@ class Program {  // a network, in one precision
   using LayerTuple = std::tuple<int, int, int, int, double, bool, bool, int64_t, int64_t, uint32_t, double>;
 
   Program(const std::vector<LayerTuple>& given, int64_t size, bool canonical, int cost, double cost_parameter, bool twice)
-      : type(twice ? nb::dtype<double>() : nb::dtype<float>()), engine(twice ? chosen()->twice : chosen()->single) {
-    for (const auto& [kind, n_in, n_out, f, parameter, trainable, decays, W, b, threshold, scale] : given)
+      : type(twice ? nb::dtype<double>() : nb::dtype<float>()), engine(engine_for(twice)) {
+    for (const auto& [kind, n_in, n_out, f, parameter, trainable, decays, W, b, threshold, scale] : given) {
+      const bool dense = Kind(kind) == Kind::dense, fits = n_in > 0 && n_out > 0 && (layers.empty() || layers.back().n_out == n_in);
+      if (!fits || !(dense || (Kind(kind) == Kind::dropout && n_in == n_out))) refuse("a layer does not fit the one before it");
+      if (f < 0 || f > int(Function::softmax)) refuse("no such activation");
+      if (dense && !(within(W, int64_t(n_in) * n_out, size) && within(b, n_out, size))) refuse("a layer's parameters are not all in theta");
       layers.push_back({Kind(kind), n_in, n_out, Function(f), parameter, trainable, decays, W, b, threshold, scale});
+    }
+    if (layers.empty() || cost < 0 || cost > int(Cost::poisson)) refuse("a network has layers and a cost");
     net = {layers.data(), int(layers.size()), size, canonical, Cost(cost), cost_parameter};
   }
   Program(const Program&) = delete;
 
+  static bool within(int64_t first, int64_t n, int64_t size) { return first >= 0 && n <= size && first <= size - n; }
   int n_outputs() const { return layers.back().n_out; }
 
   Samples inputs(const Any& X, int64_t& m) const {
@@ -107,6 +126,7 @@ class Program {  // a network, in one precision
 
   void forward(const Any& theta, const Any& X, const AnyOut& z, const AnyOut& y, int threads) const {
     int64_t m;
+    check_threads(threads);
     const Samples data = inputs(X, m);
     const void* at = data_of(theta, "theta", type, size_t(net.size));
     void *to_z = data_of(z, "z", type, size_t(m) * size_t(n_outputs())), *to_y = data_of(y, "y", type, size_t(m) * size_t(n_outputs()));
@@ -116,6 +136,7 @@ class Program {  // a network, in one precision
 
   double gradient(const Any& theta, const Any& X, const Any& t, const std::optional<Any>& weights, double weight_decay, const AnyOut& g, int threads) const {
     int64_t m;
+    check_threads(threads);
     const Samples data = samples(X, t, weights, m);
     const void* at = data_of(theta, "theta", type, size_t(net.size));
     void* to = data_of(g, "gradient", type, size_t(net.size));
@@ -128,14 +149,16 @@ class Program {  // a network, in one precision
                 const In<double, 2>& constants, const In<uint32_t, 2>& keys, double weight_decay, double clip_norm, double clip_value,
                 const Out<double, 1>& costs, int threads) const {
     int64_t m, before = 0;
+    check_threads(threads);
+    if (rule < 0 || rule >= rules || int(constants.shape(1)) != constants_of[rule] || int(states.size()) != states_of[rule]) refuse("no such rule, or not what it needs");
     const Samples data = samples(X, t, weights, m);
     const size_t size = size_t(net.size), batches = ends.size();
     Descent to{};
     to.order = order.data(), to.ends = ends.data(), to.batches = int64_t(batches), to.first_step = first_step;
     to.rule = Rule(rule), to.constants = constants.data(), to.n_constants = int(constants.shape(1)), to.n_states = int(states.size());
     to.weight_decay = weight_decay, to.clip_norm = clip_norm, to.clip_value = clip_value, to.costs = costs.data();
-    if (batches == 0 || constants.shape(0) != batches || costs.size() != batches || constants.shape(1) > CONSTANTS) refuse("a row of constants and a cost for every batch");
-    if (states.size() > 3 || new_states.size() != states.size() || keys.shape(0) != layers.size() || keys.shape(1) != 2) refuse("states or keys do not fit");
+    if (batches == 0 || constants.shape(0) != batches || costs.size() != batches) refuse("a row of constants and a cost for every batch");
+    if (new_states.size() != states.size() || keys.shape(0) != layers.size() || keys.shape(1) != 2) refuse("states or keys do not fit");
     for (size_t k = 0; k < batches; before = ends.data()[k++])
       if (ends.data()[k] <= before || ends.data()[k] > int64_t(order.size())) refuse("batches end in ascending order within the order of rows");
     for (size_t k = 0; k < order.size(); k++)
@@ -153,7 +176,7 @@ bool evaluate(const std::string& name, const Any& x, const AnyOut& y) {
   const bool twice = x.dtype() == nb::dtype<double>();
   if (!twice && x.dtype() != nb::dtype<float>()) refuse("x is float32 or float64");
   void* to = data_of(y, "y", x.dtype(), x.size());
-  return (twice ? chosen()->twice : chosen()->single).evaluate(name.c_str(), x.data(), to, int64_t(x.size()));
+  return engine_for(twice).evaluate(name.c_str(), x.data(), to, int64_t(x.size()));
 }
 
 }  // namespace

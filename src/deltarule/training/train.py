@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from deltarule import engines
 from deltarule.data.split import holdout
 from deltarule.engines import Settings, Slice
+from deltarule.engines.native import check_threads
 from deltarule.errors import DataError, HyperparameterError
 from deltarule.inputs import class_labels
 from deltarule.limits import number, whole
@@ -38,7 +39,6 @@ from deltarule.training.history import History
 __all__ = ["EarlyStopping", "train"]
 
 SECONDS_A_SLICE = 0.2  # how long an engine works until callbacks and Ctrl-C are heard; slices never change bits
-FIRST_SLICE = 8  # updates, while it is not known how long one takes
 
 Callbacks = Sequence[Callback]
 Prepared = tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]  # X, t, weights, as engines take them
@@ -162,7 +162,7 @@ def train(
     if weight_decay and isinstance(optimizer, AdamW) and optimizer.weight_decay:
         raise HyperparameterError("weight_decay goes to train (in C) or to AdamW (decoupled), not to both")
     if threads is not None:
-        whole("threads", threads)
+        check_threads("threads", threads)
     net.check_trainable()
     _check_callbacks(callbacks)
     decay = number("weight_decay", weight_decay, least=0)
@@ -177,7 +177,8 @@ def train(
         record_steps, early_stopping, settings, engines.choose(engine, net, optimizer),
     )  # fmt: skip
     samples, held = _validation(net, net.prepare(X, t, sample_weight), validation, settings.seed)
-    samples = (*samples[:2], net.weigh(samples[1], samples[2], class_weight))  # by the classes of the training part
+    weights = net.weigh(samples[1], samples[2], class_weight)  # by the classes of the training part
+    samples = _apart(net, *samples[:2], weights)
     _check_classes(net, samples[1])
     if early_stopping is not None and not isinstance(early_stopping, EarlyStopping):
         raise HyperparameterError(f"early_stopping is EarlyStopping(patience=…), not {early_stopping!r}")
@@ -187,6 +188,11 @@ def train(
     run = Run(net, plan.epochs, count(m, plan.batch_size, drop_last))
     run.history.seed = settings.seed
     return _run(run, plan, samples, held, [*callbacks, *reporter(verbose)])
+
+
+def _apart(net: Network, *arrays: Any) -> Any:
+    """The arrays, copied where they lie in θ's own memory: training changes θ, and not its data."""
+    return tuple(a.copy() if a is not None and np.may_share_memory(a, net.theta) else a for a in arrays)
 
 
 def _positive(what: str, value: float | None) -> float | None:
@@ -273,13 +279,13 @@ class Pace:
     """How many updates make a slice."""
 
     def __init__(self, by_step: bool) -> None:
-        self.by_step, self.seconds, self.most = by_step, 0.0, FIRST_SLICE
+        self.by_step, self.seconds, self.most = by_step, 0.0, 1
 
     def updates(self) -> int:
-        """One where a callback looks at each; else as many as fill a slice's time, twice as many each time at first."""
+        """One where a callback looks at each; else as many as fill a slice's time: 1, 2, 4, … at first."""
         if self.by_step:
             return 1
-        return max(1, min(self.most, int(SECONDS_A_SLICE / self.seconds))) if self.seconds else FIRST_SLICE
+        return max(1, min(self.most, int(SECONDS_A_SLICE / self.seconds))) if self.seconds else 1
 
     def took(self, updates: int, seconds: float) -> None:
         """Remember how long an update took."""

@@ -1,0 +1,260 @@
+"""What the extension itself is given: wrong sizes, types, rows and rules get an error, and nothing crashes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from native.cases import Array, digest, features, in_a_fork, python, targets
+
+import deltarule as dr
+from deltarule import Network, _native
+from deltarule.engines import Settings, native
+from deltarule.errors import HyperparameterError, ShapeError
+from deltarule.optimizers import optimizer
+
+# Programs: (kind, n_in, n_out, f, its number, trainable, decays, W, b, threshold, scale) of every layer
+
+DENSE = (0, 3, 2, 0, 0.0, True, True, 0, 6, 0, 1.0)
+DROPOUT = (1, 3, 3, 0, 0.0, True, False, 0, 0, 2**31, 2.0)
+
+
+def program(*layers: Any, size: int = 8, canonical: bool = True, cost: int = 0, twice: bool = True) -> Any:
+    return _native.Program(list(layers), size, canonical, cost, 0.0, twice)
+
+
+def changed(layer: tuple[Any, ...], **places: Any) -> tuple[Any, ...]:
+    names = ["kind", "n_in", "n_out", "f", "parameter", "trainable", "decays", "W", "b", "threshold", "scale"]
+    return tuple(places.get(name, value) for name, value in zip(names, layer, strict=True))
+
+
+def usual() -> dict[str, Any]:
+    """The arguments of a step of SGD over five rows, all as they should be."""
+    return {
+        "theta": np.arange(8) / 8, "new_theta": np.zeros(8), "states": [], "new_states": [],
+        "X": np.ones((5, 3)), "t": np.zeros((5, 2)), "weights": None, "order": np.arange(5), "ends": np.array([5]),
+        "first_step": 1, "rule": 0, "constants": np.array([[0.1]]), "keys": np.zeros((1, 2), np.uint32),
+        "weight_decay": 0.0, "clip_norm": np.inf, "clip_value": np.inf, "costs": np.zeros(1), "threads": 1,
+    }  # fmt: skip
+
+
+def train(**other: Any) -> int:
+    done: int = program(DENSE).train(**(usual() | other))
+    return done
+
+
+def gradient(run: Any = None, **other: Any) -> float:
+    given = {k: v for k, v in usual().items() if k in ("theta", "X", "t", "weights", "weight_decay", "threads")}
+    C: float = (run or program(DENSE)).gradient(**({"gradient": np.zeros(8)} | given | other))
+    return C
+
+
+def forward(run: Any = None, **other: Any) -> None:
+    given = {k: v for k, v in usual().items() if k in ("theta", "X", "threads")}
+    (run or program(DENSE)).forward(**({"z": np.zeros((5, 2)), "y": np.zeros((5, 2))} | given | other))
+
+
+def two(ends: Any) -> int:
+    return train(ends=np.array(ends), constants=np.ones((len(ends), 1)), costs=np.zeros(len(ends)))
+
+
+def momentum(**other: Any) -> int:
+    given = {"rule": 1, "constants": np.ones((1, 2)), "states": [np.zeros(8)], "new_states": [np.zeros(8)]}
+    return train(**(given | other))
+
+
+def frozen(a: Array) -> Array:
+    a.flags.writeable = False
+    return a
+
+
+def used(*layers: Any, **named: Any) -> float:
+    return gradient(program(*layers, **named))
+
+
+REFUSED: dict[str, Callable[[], Any]] = {
+    # sizes
+    "short theta": lambda: train(theta=np.zeros(7)),
+    "short new theta": lambda: train(new_theta=np.zeros(7)),
+    "long new theta": lambda: train(new_theta=np.zeros(9)),
+    "short gradient": lambda: gradient(gradient=np.zeros(7)),
+    "short z": lambda: forward(z=np.zeros((4, 2))),
+    "short y": lambda: forward(y=np.zeros(9)),
+    "few features": lambda: train(X=np.ones((5, 2))),
+    "no rows": lambda: train(X=np.ones((0, 3)), t=np.zeros((0, 2))),
+    "no axes": lambda: forward(X=np.array(1.0)),
+    "few targets": lambda: train(t=np.zeros((4, 2))),
+    "few labels": lambda: gradient(t=np.zeros(4, np.int64)),
+    "few weights": lambda: train(weights=np.ones(4)),
+    "few costs": lambda: train(costs=np.zeros(0)),
+    "many costs": lambda: train(costs=np.zeros(2)),
+    "few keys": lambda: train(keys=np.zeros((0, 2), np.uint32)),
+    "narrow keys": lambda: train(keys=np.zeros((1, 1), np.uint32)),
+    "few constants": lambda: train(constants=np.zeros((0, 1))),
+    "wide constants": lambda: train(constants=np.zeros((1, 9))),
+    "no constants": lambda: train(constants=np.zeros((1, 0))),
+    # number types and layouts
+    "theta of float32": lambda: train(theta=np.zeros(8, np.float32)),
+    "targets of float32": lambda: train(t=np.zeros((5, 2), np.float32)),
+    "weights of float32": lambda: train(weights=np.ones(5, np.float32)),
+    "labels of int32": lambda: gradient(t=np.zeros(5, np.int32)),
+    "X of float16": lambda: train(X=np.ones((5, 3), np.float16)),
+    "X of int64": lambda: train(X=np.ones((5, 3), np.int64)),
+    "X big-endian": lambda: train(X=np.ones((5, 3), ">f8")),
+    "X Fortran": lambda: train(X=np.asfortranarray(np.ones((5, 3)))),
+    "X strided": lambda: gradient(X=np.ones((5, 6))[:, ::2]),
+    "X backwards": lambda: forward(X=np.ones((5, 3))[::-1]),
+    "X a list": lambda: forward(X=[[1.0] * 3] * 5),
+    "X None": lambda: forward(X=None),
+    "order of int32": lambda: train(order=np.arange(5, dtype=np.int32)),
+    "order of floats": lambda: train(order=np.arange(5.0)),
+    "order strided": lambda: train(order=np.arange(10)[::2]),
+    "ends of int32": lambda: train(ends=np.array([5], np.int32)),
+    "keys of int64": lambda: train(keys=np.zeros((1, 2), np.int64)),
+    "state strided": lambda: momentum(states=[np.zeros(16)[::2]]),
+    "state of float32": lambda: momentum(states=[np.zeros(8, np.float32)]),
+    # what is written must be the array itself, never a copy
+    "new theta strided": lambda: train(new_theta=np.zeros(16)[::2]),
+    "new theta read-only": lambda: train(new_theta=frozen(np.zeros(8))),
+    "new theta of float32": lambda: train(new_theta=np.zeros(8, np.float32)),
+    "new state strided": lambda: momentum(new_states=[np.zeros(16)[::2]]),
+    "new state read-only": lambda: momentum(new_states=[frozen(np.zeros(8))]),
+    "new state of float32": lambda: momentum(new_states=[np.zeros(8, np.float32)]),
+    "gradient read-only": lambda: gradient(gradient=frozen(np.zeros(8))),
+    "gradient strided": lambda: gradient(gradient=np.zeros(16)[::2]),
+    "y read-only": lambda: forward(y=frozen(np.zeros((5, 2)))),
+    "z Fortran": lambda: forward(z=np.zeros((5, 2), order="F")),
+    "costs read-only": lambda: train(costs=frozen(np.zeros(1))),
+    "costs of float32": lambda: train(costs=np.zeros(1, np.float32)),
+    # rows and batches
+    "row too large": lambda: train(order=np.array([0, 1, 2, 3, 5])),
+    "row negative": lambda: train(order=np.array([0, 1, 2, 3, -1])),
+    "row huge": lambda: train(order=np.array([0, 1, 2, 3, 2**62])),
+    "row behind the ends": lambda: train(order=np.array([0, 1, 99]), ends=np.array([2])),
+    "ends descending": lambda: two([3, 2]),
+    "ends equal": lambda: two([3, 3]),
+    "ends at 0": lambda: two([0, 3]),
+    "ends negative": lambda: two([-1, 3]),
+    "ends beyond the order": lambda: two([3, 6]),
+    "ends huge": lambda: two([3, 2**62]),
+    "no ends": lambda: two(np.zeros(0, np.int64)),
+    # rules, states, threads
+    "no such rule": lambda: train(rule=99),
+    "rule negative": lambda: train(rule=-1),
+    "rule without its state": lambda: momentum(states=[], new_states=[]),
+    "one state of two": lambda: momentum(rule=6, constants=np.ones((1, 8))),
+    "states that do not match": lambda: momentum(new_states=[]),
+    "four states": lambda: momentum(states=[np.zeros(8)] * 4, new_states=[np.zeros(8)] * 4),
+    "no threads, train": lambda: train(threads=0),
+    "no threads, gradient": lambda: gradient(threads=0),
+    "no threads, forward": lambda: forward(threads=0),
+    "threads negative, train": lambda: train(threads=-1),
+    "threads negative, forward": lambda: forward(threads=-3),
+    # programs
+    "no layers": lambda: used(),
+    "layers that do not fit": lambda: used(DENSE, changed(DENSE, n_in=900_000), size=8),
+    "W beyond theta": lambda: used(changed(DENSE, W=10**9)),
+    "W a little beyond theta": lambda: used(changed(DENSE, W=3)),
+    "W negative": lambda: used(changed(DENSE, W=-(10**9))),
+    "b beyond theta": lambda: used(changed(DENSE, b=7)),
+    "theta too small": lambda: program(DENSE, size=3),
+    "no inputs": lambda: used(changed(DENSE, n_in=0)),
+    "units negative": lambda: used(changed(DENSE, n_out=-2)),
+    "no such layer": lambda: used(changed(DENSE, kind=7)),
+    "no such activation": lambda: forward(program(changed(DENSE, f=77))),
+    "no such cost": lambda: used(DENSE, canonical=False, cost=55),
+    "dropout that changes its size": lambda: used(changed(DROPOUT, n_out=2), DENSE),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_the_extension_refuses(case: str) -> None:
+    """Every one in a process of its own: with ValueError or TypeError, and alive."""
+    answer, signal = in_a_fork(REFUSED[case])
+    assert signal == 0, f"killed by signal {-signal}"
+    assert answer.startswith(("ValueError: ", "TypeError: ")), answer
+
+
+def test_what_is_right_is_taken() -> None:
+    """The cases above differ from these in one thing."""
+    given = usual()
+    assert program(DENSE).train(**given) == 1
+    assert (given["new_theta"] != given["theta"]).any()
+    assert momentum() == 1
+    assert two([3, 5]) == 2
+    assert np.isfinite(used(DROPOUT, DENSE))
+    forward()
+    gradient(t=np.zeros(5, np.int64), weights=np.ones(5))
+
+
+def test_read_only_inputs_are_taken() -> None:
+    given = {name: frozen(value.copy()) if isinstance(value, np.ndarray) else value for name, value in usual().items()}
+    given |= {"new_theta": np.zeros(8), "costs": np.zeros(1)}
+    assert program(DENSE).train(**given) == 1
+
+
+def test_theta_may_be_its_own_successor() -> None:
+    """θ and states are read before they are written."""
+    expected, own = usual(), usual()
+    program(DENSE).train(**expected)
+    own["new_theta"] = own["theta"]
+    program(DENSE).train(**own)
+    np.testing.assert_array_equal(own["theta"], expected["new_theta"])
+
+
+def test_an_instruction_set_that_is_none_makes_no_program() -> None:
+    """DELTARULE_ISA=nonsense: the Python face says why; the extension itself refuses too."""
+    code = "from deltarule import _native\n"
+    for call in ("Program([(0, 3, 2, 0, 0., True, True, 0, 6, 0, 1.)], 8, True, 0, 0., True)", "evaluate('exp', x, x)"):
+        tried = (
+            f"import numpy as np; x = np.zeros(3)\ntry: _native.{call}\nexcept (ValueError, RuntimeError): print('no')"
+        )
+        done = python(code + tried, DELTARULE_ISA="nonsense")
+        assert (done.returncode, done.stdout) == (0, "no\n"), call
+
+
+# The Python face
+
+
+def small() -> tuple[Network, Array, Array]:
+    net = Network("4/6/3")
+    return net, features(net, 10), targets(net, 10, labels=True)
+
+
+@pytest.mark.parametrize("threads", [0, -1, 1.5, "two", True, 2**31, 2**70])
+def test_threads_are_a_number_of_threads(threads: Any) -> None:
+    net, X, t = small()
+    with pytest.raises(HyperparameterError, match="threads"):
+        dr.train(net, X, t, threads=threads, verbose=False)
+
+
+def test_more_threads_than_there_is_work() -> None:
+    """A hundred threads for ten rows: the same bits, and nobody is left behind."""
+    found = []
+    for threads in (1, 100):
+        net, X, t = small()
+        dr.train(net, X, t, threads=threads, epochs=2, verbose=False, engine="native")
+        found.append((digest(net.theta), digest(*native.outputs(net, net.theta, X, threads=threads))))
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("state", [
+    {"velocity": np.zeros(45)}, {"velocity": np.zeros(44, np.float32)}, {"velocity": np.zeros(90, np.float32)[::2]},
+    {"velocity": np.zeros(45, ">f4")}, {},
+])  # fmt: skip
+def test_a_state_of_another_network_is_refused(state: dict[str, Array]) -> None:
+    net, X, t = small()
+    assert net.size == 51
+    rule = optimizer("momentum")
+    part = native.Slice(np.arange(10), np.array([10]), np.array([0.1]), [rule], 1)
+    with pytest.raises((ValueError, TypeError, KeyError)):
+        native.train(net, net.theta, state, X, t, None, part, Settings(0))
+
+
+def test_theta_of_another_network_is_refused() -> None:
+    net, X, t = small()
+    for theta in (np.zeros(50), np.zeros((51, 1)), np.zeros(0)):
+        with pytest.raises(ShapeError):
+            net.cost_and_gradient(X, t, theta=theta)
