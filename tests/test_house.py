@@ -27,6 +27,7 @@ FLOORS = [  # from the ground up; a module's floor is that of the longest prefix
     {"network"},
     {"loading"},
     {"training", "minimize", "gradcheck"},
+    {"bench"},
     {"cli", "__init__"},
 ]
 FLOOR = {name: k for k, names in enumerate(FLOORS) for name in names}

@@ -1,0 +1,118 @@
+"""The cases: what is trained (or asked for one answer), on what, and the speed it is meant to reach."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+from deltarule.architecture import Architecture
+from deltarule.errors import UnknownNameError
+
+__all__ = ["CASES", "CHECKED", "Case", "Target", "find", "flops"]
+
+CHECKED = 20  # mini-batches whose costs every formulation must reproduce before it is timed
+
+
+@dataclass(frozen=True)
+class Target:
+    """Our rate over another's: `must` is promised, `aim` is hoped for.
+
+    `versus` is a peer, "best" (the fastest of the other libraries), or "sgemm" (a share of that rate).
+    """
+
+    versus: str
+    must: float
+    aim: float
+
+
+@dataclass(frozen=True)
+class Case:
+    """One line of the table.
+
+    Args:
+        name: as in `--case`.
+        network: the grammar's text; the output is softmax with cross-entropy.
+        activation: of the hidden layers.
+        optimizer: deltarule's text; peers read the resolved value.
+        learning_rate: η, constant.
+        batch: rows an update; a short last batch is left out by everyone.
+        data: "mnist", "digits" or "noise".
+        rows: how many rows of the data are trained on; an epoch is what one repeat measures.
+        kind: "train", or "predict" for one row forward.
+        targets: the speed it is meant to reach.
+    """
+
+    name: str
+    network: str
+    activation: str
+    optimizer: str
+    learning_rate: float
+    batch: int
+    data: str
+    rows: int
+    kind: str = "train"
+    targets: tuple[Target, ...] = ()
+
+    @property
+    def steps(self) -> int:
+        """Updates an epoch."""
+        return self.rows // self.batch
+
+    def shortened(self) -> Case:
+        """The same case on as few rows as the check needs, for a quick look."""
+        return replace(self, rows=min(self.rows, max(CHECKED * self.batch, 2000)))
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> Case:
+        """The inverse of `dataclasses.asdict`."""
+        return cls(**{**fields, "targets": tuple(Target(**t) for t in fields["targets"])})
+
+
+MOMENTUM, ADAM = "momentum(0.9)", "adam"
+DEEP = "64/" * 21 + "10"  # 64 inputs, 20 hidden layers of 64
+
+CASES = (
+    Case("tiny", "10/32/32/2", "relu", ADAM, 1e-3, 32, "noise", 8192,
+         targets=(Target("jax", 1.5, 2.5), Target("torch", 20, 50))),
+    Case("mlp32", "784/100/10", "relu", MOMENTUM, 0.02, 32, "mnist", 60_000,
+         targets=(Target("best", 1.8, 2.2), Target("torch", 5, 8))),
+    Case("mlp128", "784/100/10", "relu", MOMENTUM, 0.02, 128, "mnist", 60_000,
+         targets=(Target("best", 1.6, 2.2), Target("torch", 3, 4.5), Target("sgemm", 0.55, 0.75))),
+    Case("mlp512", "784/100/10", "relu", MOMENTUM, 0.02, 512, "mnist", 60_000,
+         targets=(Target("best", 1.2, 1.8),)),
+    Case("digits", "64/32/10", "sigmoid", "sgd", 0.5, 32, "digits", 1797,
+         targets=(Target("jax", 1.5, 2.5), Target("torch", 20, 50))),
+    Case("wide", "784/1024/1024/10", "relu", ADAM, 1e-3, 256, "mnist", 12_800,
+         targets=(Target("best", 1.0, 1.3), Target("sgemm", 0.60, 0.80))),
+    Case("deep", DEEP, "tanh", "sgd", 0.05, 64, "digits", 1797,
+         targets=(Target("best", 1.5, 2.5),)),
+    Case("online", "784/100/10", "relu", "sgd", 0.01, 1, "mnist", 10_000,
+         targets=(Target("best", 2, 4),)),
+    Case("predict1", "784/100/10", "relu", "sgd", 0.01, 1, "mnist", 1000, kind="predict",
+         targets=(Target("best", 4, 10),)),
+)  # fmt: skip
+"""Where the optimiser matters little it is the plain one, so that every peer has the least to do."""
+
+
+def find(name: str) -> Case:
+    """The case of that name.
+
+    >>> find("wide").network
+    '784/1024/1024/10'
+    """
+    found = {case.name: case for case in CASES}
+    if name not in found:
+        raise UnknownNameError(f"there is no case '{name}' (cases: {', '.join(found)})")
+    return found[name]
+
+
+def flops(case: Case) -> float:
+    """Floating-point operations a sample: 2 n_out n_in for z, as many for ∂C/∂W, and for ∂C/∂a_prev but at the input.
+
+    >>> flops(find("mlp32"))  # 4 · 784 · 100 + 6 · 100 · 10
+    319600.0
+    """
+    net = Architecture(case.network)
+    forward = [2.0 * math.prod(slot.shape) for slot in net.slots if slot.name == "W"]
+    return sum(forward) if case.kind == "predict" else 3 * sum(forward) - forward[0]

@@ -1,0 +1,191 @@
+"""Figures that are no case: import time, peak memory, the rate while another process takes a core, float64."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from deltarule.bench import cases, peers
+from deltarule.bench.crew import Crew, WorkerError
+from deltarule.bench.peer import Formulation, cores
+from deltarule.bench.peer_deltarule import NATIVE
+from deltarule.bench.problem import pose
+from deltarule.bench.race import Lane, Race
+
+__all__ = ["FIGURES", "Setting", "measure"]
+
+MEGABYTE = 10**6
+SPARE_MEMORY = 64 * MEGABYTE  # that an MNIST run may take beyond its data
+MEMORY = "deltarule.bench.memory"  # what measures it, in a process of its own
+IMPORTS = {  # what is imported → what must be installed for it
+    "numpy": (), "deltarule": (), "sklearn.neural_network": ("sklearn",), "torch": ("torch",), "jax": ("jax",)
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How a figure is measured: with which workers, so many rounds, so long, on shortened cases or whole ones."""
+
+    crew: Crew
+    rounds: int
+    seconds: float
+    quick: bool
+    tell: Callable[[str], None]
+
+    def case(self, name: str) -> cases.Case:
+        """The case of that name, shortened where a quick look is asked for."""
+        case = cases.find(name)
+        return case.shortened() if self.quick else case
+
+
+def measure(name: str, setting: Setting) -> dict[str, Any]:
+    """The figure of that name, as the results keep it; `failure` says what went wrong, where something did."""
+    try:
+        return FIGURES[name](setting)
+    except WorkerError as error:
+        return _figure(name, "", {}, f"Failed: {error}.", False) | {"failure": str(error)}
+
+
+def _figure(title: str, unit: str, values: Mapping[str, float], said: str, ok: bool | None = None) -> dict[str, Any]:
+    """`ok` is whether a promise is kept, None where none is made."""
+    return {"title": title, "unit": unit, "values": dict(values), "said": said, "ok": ok, "failure": ""}
+
+
+def import_time(setting: Setting) -> dict[str, Any]:
+    """Seconds from the start of a process to its end, in fresh processes in turn."""
+    present = [name for name, needs in IMPORTS.items() if all(peers.installed(package) for package in needs)]
+    codes = {"python": "pass"} | {name: f"import {name}" for name in present}
+    times: dict[str, list[float]] = {name: [] for name in codes}
+    for _ in range(3 * setting.rounds):
+        for name, code in codes.items():
+            start = time.perf_counter()
+            subprocess.run([sys.executable, "-c", code], check=True)
+            times[name].append(time.perf_counter() - start)
+    medians = {name: statistics.median(found) for name, found in times.items()}
+    beyond = medians["deltarule"] - medians["numpy"]
+    return _figure("Import time", "s", medians, f"`import deltarule` takes {beyond:.2f} s beyond `import numpy`.")
+
+
+def peak_memory(setting: Setting) -> dict[str, Any]:
+    """Bytes of processes that import, that load MNIST's pixels too, and that train an epoch on them too."""
+    engine = "textbook" if NATIVE.refuses(setting.case("mlp128")) else "native"
+    problem = pose(setting.case("mlp128"))
+    assert problem.pixels is not None
+    with tempfile.TemporaryDirectory() as folder:
+        np.save(Path(folder) / "X.npy", problem.pixels)
+        np.save(Path(folder) / "t.npy", problem.t.astype(np.uint8))
+        size = problem.pixels.nbytes + len(problem.t)
+        phases = {
+            "import numpy, deltarule": ["import"],
+            "and load the pixels": ["data", folder],
+            "and train an epoch": ["train", folder, engine],
+        }
+        found = {label: _peak(arguments) / MEGABYTE for label, arguments in phases.items()}
+    over = found["and train an epoch"] - found["import numpy, deltarule"]
+    limit = (size + SPARE_MEMORY) / MEGABYTE
+    said = f"{engine}, {problem.source}, uint8: {over:.0f} MB over the imports; the data are {size / MEGABYTE:.0f} MB."
+    return _figure("Peak memory", "MB", found, f"{said} At most {limit:.0f} MB are promised.", over <= limit)
+
+
+def _peak(arguments: list[str]) -> float:
+    command = [sys.executable, "-m", MEMORY, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise WorkerError(done.stderr.strip().splitlines()[-1])
+    return float(done.stdout)
+
+
+def taken_core(setting: Setting) -> dict[str, Any]:
+    """The native engine alone, and while another process holds one core."""
+    title, n = "A core taken by another process", cores()
+    refused = NATIVE.refuses(setting.case("mlp128"))
+    if refused or n < 2 or not hasattr(os, "sched_setaffinity"):
+        return _figure(title, "", {}, f"Not measured: {refused or 'it takes two cores and sched_setaffinity'}.")
+    options = {"engine": "native", "inputs": "float32"}
+    kinds = {f"{n} threads": n, "automatic": None}
+    with _race(setting, "mlp128") as race:
+        lanes = {
+            label: [_enter(race, Formulation(label, n, options | {"threads": threads})) for _ in range(2)]
+            for label, threads in kinds.items()
+        }  # fmt: skip
+        for _ in range(setting.rounds):
+            for alone, disturbed in lanes.values():
+                race.measure(alone)
+                with _busy(min(os.sched_getaffinity(0))):
+                    race.measure(disturbed)
+    values: dict[str, float] = {}
+    for label, (alone, disturbed) in lanes.items():
+        values |= {f"{label}, alone": alone.rate, f"{label}, a core taken": disturbed.rate}
+    ratios = [disturbed.rate / alone.rate for alone, disturbed in lanes.values()]
+    said = f"mlp128 keeps {' and '.join(f'{ratio:.2f}' for ratio in ratios)} of its rate; a third is promised."
+    return _figure(title, "samples/s", values, said, min(ratios) > 1 / 3)
+
+
+@contextmanager
+def _busy(core: int) -> Iterator[None]:
+    """A process that computes on one core without end."""
+    code = f"import os\nos.sched_setaffinity(0, {{{core}}})\nprint(flush=True)\nwhile True: pass"
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    try:
+        assert process.stdout is not None
+        process.stdout.readline()  # it has begun
+        yield
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def double_precision(setting: Setting) -> dict[str, Any]:
+    """The native engine in float64 beside float32."""
+    title, refused = "float64", NATIVE.refuses(setting.case("mlp128"))
+    if refused:
+        return _figure(title, "", {}, f"Not measured: {refused}.")
+    values: dict[str, float] = {}
+    ratios = []
+    for name in ("mlp128",) if setting.quick else ("mlp128", "wide"):
+        with _race(setting, name) as race:
+            options = {"engine": "native", "inputs": "float32", "threads": cores()}
+            single, double = (
+                _enter(race, Formulation(dtype, cores(), options | {"dtype": dtype}))
+                for dtype in ("float32", "float64")
+            )
+            race.run(setting.rounds)
+        values |= _rates(name, [single, double])
+        ratios.append(double.rate / single.rate)
+    said = f"float64 runs at {' and '.join(f'{r:.2f}' for r in ratios)} of float32's rate; 0.4 is promised."
+    return _figure(title, "samples/s", values, said, min(ratios) >= 0.4)
+
+
+def _enter(race: Race, formulation: Formulation) -> Lane:
+    """A native lane, or an error if it cannot run."""
+    lane = race.enter(NATIVE, formulation, always=True)
+    if lane.failure:
+        raise WorkerError(f"{lane}: {lane.failure}")
+    return lane
+
+
+def _rates(name: str, lanes: list[Lane]) -> dict[str, float]:
+    return {f"{name}, {lane.formulation.name}": lane.rate for lane in lanes}
+
+
+@contextmanager
+def _race(setting: Setting, name: str) -> Iterator[Race]:
+    with tempfile.TemporaryDirectory() as folder:
+        yield Race(setting.crew, pose(setting.case(name)), Path(folder), setting.seconds, setting.tell)
+
+
+FIGURES: dict[str, Callable[[Setting], dict[str, Any]]] = {
+    "import": import_time, "memory": peak_memory, "taken-core": taken_core, "float64": double_precision
+}  # fmt: skip
+"""By the name under which `--case` asks for them."""

@@ -1,0 +1,119 @@
+"""A problem: a case with its data, the weights θ₀ that all start from, and the numbers that all must reach."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deltarule.bench.cases import CHECKED, Case
+from deltarule.data.embedded import read_embedded
+from deltarule.data.idx import read_idx_folder
+from deltarule.engines import textbook
+from deltarule.network import Network
+from deltarule.optimizers import Optimizer, optimizer
+from deltarule.training import train
+
+__all__ = ["Problem", "load", "pose", "reference", "save"]
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """What a peer is given: X `(rows, n)` float32, labels t `(rows,)` int64, θ₀ flat float32.
+
+    `pixels` is X before its division by 255, where X is an image. `source` says where the data come from.
+    """
+
+    case: Case
+    X: NDArray[np.float32]
+    t: NDArray[np.int64]
+    theta: NDArray[np.float32]
+    pixels: NDArray[np.uint8] | None
+    source: str
+
+    @property
+    def layers(self) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+        """W `(n_out, n_in)` and b `(n_out,)` of every layer at θ₀, copies."""
+        parts = self.network().split(self.theta)
+        return [(p["W"].copy(), p["b"].copy()) for p in parts]
+
+    @property
+    def optimizer(self) -> Optimizer:
+        """The update rule, with its constants."""
+        return optimizer(self.case.optimizer)
+
+    def network(self, dtype: str = "float32") -> Network:
+        """The network at θ₀."""
+        return Network(self.case.network, activation=self.case.activation, dtype=dtype).roll(self.theta)
+
+
+def pose(case: Case) -> Problem:
+    """The problem of a case: MNIST from $DELTARULE_DATA where that is set, else noise in its shape."""
+    net = Network(case.network, activation=case.activation, seed=0)
+    X, t, source = _data(case, net.input_shape[0] or 0, net.n_outputs)
+    return _posed(case, X[: case.rows], t[: case.rows], net.theta, source)
+
+
+def _data(case: Case, n: int, classes: int) -> tuple[NDArray[Any], NDArray[Any], str]:
+    """Rows (uint8 where they are pixels), labels, and where they come from."""
+    if case.data == "digits":
+        digits = read_embedded("digits")
+        return np.asarray(digits.X) / 16, digits.targets, "scikit-learn's digits"
+    if case.data == "mnist" and "DELTARULE_DATA" in os.environ:
+        return *_mnist(os.environ["DELTARULE_DATA"]), "MNIST"
+    random = np.random.default_rng(0)
+    t = random.integers(classes, size=case.rows)
+    if case.data == "mnist":
+        pixels = random.integers(256, size=(case.rows, n), dtype=np.uint8)
+        return pixels, t, "noise in MNIST's shape (DELTARULE_DATA is not set)"
+    return random.standard_normal((case.rows, n)), t, "noise"
+
+
+def _posed(case: Case, rows: NDArray[Any], t: NDArray[Any], theta: NDArray[Any], source: str) -> Problem:
+    pixels = np.ascontiguousarray(rows) if rows.dtype == np.uint8 else None
+    X = np.ascontiguousarray(rows, np.float32)
+    if pixels is not None:
+        X /= np.float32(255)
+    return Problem(case, X, t.astype(np.int64), theta.copy(), pixels, source)
+
+
+@lru_cache(maxsize=1)
+def _mnist(folder: str) -> tuple[NDArray[np.uint8], NDArray[Any]]:
+    data = read_idx_folder(Path(folder) / "mnist")
+    return np.asarray(data.X).reshape(len(data.targets), -1), data.targets
+
+
+def save(problem: Problem, folder: Path) -> None:
+    """Write the problem for workers to `load`."""
+    X = problem.X if problem.pixels is None else problem.pixels
+    np.savez(folder / "arrays.npz", X=X, t=problem.t, theta=problem.theta)
+    said = {"case": asdict(problem.case), "source": problem.source}
+    (folder / "problem.json").write_text(json.dumps(said), encoding="utf-8")
+
+
+def load(folder: Path) -> Problem:
+    """The problem that `save` wrote."""
+    said = json.loads((folder / "problem.json").read_text(encoding="utf-8"))
+    with np.load(folder / "arrays.npz") as arrays:
+        return _posed(Case.from_json(said["case"]), arrays["X"], arrays["t"], arrays["theta"], said["source"])
+
+
+def reference(problem: Problem) -> NDArray[np.float64]:
+    """Textbook and float64: the costs of the first mini-batches before their updates, or ŷ of the first row."""
+    case, net = problem.case, problem.network("float64")
+    X = problem.X.astype(np.float64) if problem.pixels is None else problem.pixels / 255
+    if case.kind == "predict":
+        found: NDArray[np.float64] = textbook.forward(net, net.theta, X[:1])[-1].a[0]
+        return found
+    rows = CHECKED * case.batch
+    history = train(
+        net, X[:rows], problem.t[:rows], optimizer=case.optimizer, learning_rate=case.learning_rate, epochs=1,
+        batch_size=case.batch, shuffle=False, record_steps=True, engine="textbook", verbose=False,
+    )  # fmt: skip
+    return np.array(history.step_cost)
