@@ -37,10 +37,8 @@ struct Rectangle {   // rows of parameters from theta[offset], ld apart, and the
 // 1 in the columns below n, 0 elsewhere, for the L columns from j
 template <class T>
 INLINE V<T> below(int n, int j) {
-  if (j + L <= n) return set(T(1));
-  T p[L];
-  UNROLL for (int q = 0; q < L; q++) p[q] = j + q < n ? T(1) : T(0);
-  return load(p);
+  alignas(64) static constexpr T columns[L] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  return pick(load(columns) < set(T(n - j)), set(T(1)), set(T(0)));
 }
 
 // clang-format off
@@ -114,29 +112,38 @@ template <class T> struct Rprop {     // theta - d sign g                       
 
 // 0 in the columns from n on, whatever stood there: an infinite delta times a zero would leave NaN behind
 template <class T>
-INLINE V<T> only_used(V<T> g, int n, int j) {
-  return j + L <= n ? g : pick(below<T>(n, j) > set(T(0)), g, set(T(0)));
-}
+INLINE V<T> only_used(V<T> g, int n, int j) { return pick(below<T>(n, j) > set(T(0)), g, set(T(0))); }
 
 // `watch` becomes NaN where a gradient or the new theta is not finite
 template <class T, class F>
-__attribute__((noinline)) void update_by(const Rectangle<T>& q, const Parameters<T>& p, const Update<T>& u, V<T>& watch) {
-  const V<T> scale = set(u.scale), clip = set(u.clip), zero = set(T(0));
-  const bool masks = u.decay != 0 || u.rule == Rule::adamw, clips = u.clip < T(__builtin_inf());
-  V<T> seen = watch;
-  for (int j = 0; j < q.width; j += L) {
-    const V<T> decayed = masks ? below<T>(q.decayed, j) : zero, decay = set(u.decay) * decayed;
-    for (int r = 0; r < q.rows; r++) {
-      const ptrdiff_t i = q.offset + r * q.ld + j;
-      V<T> g = only_used(load(q.g + r * q.ldg + j), q.used, j) * scale;
-      if (u.decay != 0) g = fma(decay, load(p.theta + i), g);
-      if (clips) g = pick(g > clip, clip, pick(g < -clip, -clip, g));
-      V<T> next = F()(p.theta + i, p.state, i, g, u.k, decayed);
-      seen = fma(next, zero, fma(g, zero, seen));
-      store(p.theta + i, next);
+__attribute__((noinline)) void update_by(const Rectangle<T>& rectangle, const Parameters<T>& p, const Update<T>& update, V<T>& watch) {
+  const Rectangle<T> q = rectangle;                    // copies that no store can change live in registers
+  const Update<T> u = update;
+  T *const theta = p.theta, *const state[3] = {p.state[0], p.state[1], p.state[2]};
+  const V<T> scale = set(u.scale), decay = set(u.decay), clip = set(u.clip), zero = set(T(0)), one = set(T(1));
+  const bool decays = u.decay != 0, clips = u.clip < T(__builtin_inf()), masks = decays || u.rule == Rule::adamw;
+  const int ones = masks && q.decayed < q.used ? q.decayed : q.used;  // columns without any mask, in pairs of vectors
+  const int plain = (ones < 0 ? 0 : ones < q.width ? ones : q.width) / (2 * L) * (2 * L);
+  V<T> seen[4] = {watch, zero, zero, zero};            // four chains: one would wait for its own fma
+  auto step = [&](ptrdiff_t i, V<T> g, V<T> decayed, V<T>& seen_next, V<T>& seen_g) INLINE_LAMBDA {
+    g = g * scale;
+    if (decays) g = fma(decay * decayed, load(theta + i), g);
+    if (clips) g = pick(g > clip, clip, pick(g < -clip, -clip, g));
+    const V<T> next = F()(theta + i, state, i, g, u.k, decayed);
+    seen_next = fma(next, zero, seen_next), seen_g = fma(g, zero, seen_g);
+    store(theta + i, next);
+  };
+  for (int r = 0; r < q.rows; r++) {
+    const ptrdiff_t i = q.offset + r * q.ld;
+    const T* g = q.g + r * q.ldg;
+    int j = 0;
+    NO_UNROLL for (; j < plain; j += 2 * L) {
+      step(i + j, load(g + j), one, seen[0], seen[1]);
+      step(i + j + L, load(g + j + L), one, seen[2], seen[3]);
     }
+    NO_UNROLL for (; j < q.width; j += L) step(i + j, only_used(load(g + j), q.used, j), below<T>(q.decayed, j), seen[0], seen[1]);
   }
-  watch = seen;
+  watch = (seen[0] + seen[1]) + (seen[2] + seen[3]);
 }
 
 template <class T>

@@ -19,7 +19,7 @@ struct Dense : Stage<T> {
   int64_t flat_W, flat_b;     // in theta
   const T *W, *b;             // where they are read: among the engine's parameters, or in flat theta
   ptrdiff_t stride, b_stride;
-  T* panels;                  // of the inputs, [n_in / PANEL][samples][PANEL]; the first stage's belong to the worker
+  T* panels;                  // of the inputs, [n_in / PANEL][samples][PANEL], few are rows; the first stage's belong to the worker
   Gather<T> gather;           // X, for the first stage
   Copy<T> copy;
   bool learns;                // the inputs will be needed for the gradient
@@ -92,23 +92,17 @@ struct Dense : Stage<T> {
   }
 
   void forward_few(const Batch<T>& batch, Worker<T>& worker, Span rows) {
-    const int m = batch.m, ld = padded(n_in), height = round_up(m, L);
-    for (int s = 0; s < m; s++) {
-      T* x = worker.few + (ptrdiff_t)s * ld;
-      if (below) {
-        for (int k = 0; k < n_in; k++) x[k] = below->a[k * S + s];
-        continue;
-      }
-      copy(batch.x(s), n_in, x);
-      if (learns)
-        for (int j = 0; j < ld; j += L) store(worker.panels + (ptrdiff_t)(j / PANEL) * height * PANEL + s * PANEL + j % PANEL, load(x + j));
-    }
+    const int m = batch.m, ld = padded(n_in);
+    T* inputs = !below && learns ? worker.panels : worker.few;
+    for (int s = 0; s < m; s++)
+      if (T* x = inputs + (ptrdiff_t)s * ld; below) column(below->a + s, n_in, x);
+      else copy(batch.x(s), n_in, x);
     for (int i = rows.first; i < rows.last; i += L) {
       const int r = rows.last - i < L ? rows.last - i : L;
-      if (m == 1) few<1>(worker.few, ld, i, r);
-      else if (m == 2) few<2>(worker.few, ld, i, r);
-      else if (m == 3) few<3>(worker.few, ld, i, r);
-      else few<4>(worker.few, ld, i, r);
+      if (m == 1) few<1>(inputs, ld, i, r);
+      else if (m == 2) few<2>(inputs, ld, i, r);
+      else if (m == 3) few<3>(inputs, ld, i, r);
+      else few<4>(inputs, ld, i, r);
     }
     activate(rows.first, rows.last - rows.first, 0, L);
   }
@@ -142,8 +136,16 @@ struct Dense : Stage<T> {
     }
   }
 
+  static INLINE void column(const T* a, int n, T* x) {  // n features of one sample in lanes, in a row
+    for (int k = 0; k < n; k++) x[k] = a[k * S];
+  }
+
   void pack_inputs(const Batch<T>& batch, Span samples) override {
     if (!below || !learns) return;
+    if (batch.m <= FEW) {
+      for (int s = 0; s < batch.m; s++) column(below->a + s, padded(n_in), panels + (ptrdiff_t)s * padded(n_in));
+      return;
+    }
     for (int s = samples.first; s < samples.last; s += L)
       pack(at(below->a, n_in, 0, s), n_in, panels + (ptrdiff_t)s * PANEL, round_up(batch.m, L));
   }
@@ -189,7 +191,14 @@ struct Dense : Stage<T> {
 
   // rows of dW, b among them, panel by panel; they are updated while they are in registers' reach
   void gradient(const Batch<T>& batch, Worker<T>& worker, const Descending<T>& to, Span rows) override {
-    if (batch.m <= FEW && !to.whole) return gradient_few(batch, worker, to, rows);
+    if (batch.m <= FEW) {
+      const T* x = below ? panels : worker.panels;
+      if (batch.m == 1) gradient_few<1>(x, worker, to, rows);
+      else if (batch.m == 2) gradient_few<2>(x, worker, to, rows);
+      else if (batch.m == 3) gradient_few<3>(x, worker, to, rows);
+      else gradient_few<4>(x, worker, to, rows);
+      return;
+    }
     const int height = round_up(batch.m, L), width = matrix.width;
     const T* inputs = below ? panels : worker.panels;
     for (int j = 0; j < width; j += PANEL) {
@@ -209,18 +218,21 @@ struct Dense : Stage<T> {
       });
     }
   }
-  void gradient_few(const Batch<T>& batch, Worker<T>& worker, const Descending<T>& to, Span rows) {
-    const int height = round_up(batch.m, L);
-    const T* inputs = below ? panels : worker.panels;
+  template <int m>
+  __attribute__((noinline)) void gradient_few(const T* x, Worker<T>& worker, const Descending<T>& to, Span rows) {
+    const int width = matrix.width;                    // and the distance between samples
     for (int i = rows.first; i < rows.last; i++) {
-      for (int j = 0; j < matrix.width; j += L) {
-        const T* x = inputs + (ptrdiff_t)(j / PANEL) * height * PANEL + j % PANEL;
-        V<T> acc = set(T(0));
-        for (int s = 0; s < batch.m; s++) acc = fma(set(d[i * S + s]), load(x + s * PANEL), acc);
-        store(worker.row + j, acc);
-      }
       const ptrdiff_t place = matrix.offset + (ptrdiff_t)i * matrix.ld;
-      to.update({place, matrix.ld, worker.row, matrix.width, 1, matrix.width, matrix.used, matrix.decayed}, to.p, to.u, worker.watch);
+      T* row = to.whole ? to.p.gradient + place : worker.row;
+      const bool goes_on = to.whole && !to.begins;
+      V<T> delta[m];
+      UNROLL for (int s = 0; s < m; s++) delta[s] = set(d[i * S + s]);
+      NO_UNROLL for (int j = 0; j < width; j += L) {
+        V<T> acc = goes_on ? load(row + j) : set(T(0));
+        UNROLL for (int s = 0; s < m; s++) acc = fma(delta[s], load(x + (ptrdiff_t)s * width + j), acc);
+        store(row + j, acc);
+      }
+      if (!to.whole) to.update({place, matrix.ld, row, width, 1, width, matrix.used, matrix.decayed}, to.p, to.u, worker.watch);
     }
   }
   INLINE void fetch(const Descending<T>& to, ptrdiff_t place, int r, int w) const {
