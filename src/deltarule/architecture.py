@@ -116,7 +116,7 @@ class Architecture:
         """The number of parameters: the length of θ."""
         return self.slots[-1].stop if self.slots else 0
 
-    @property
+    @cached_property
     def n_outputs(self) -> int:
         """K, the number of outputs of one sample (or of one time step)."""
         return math.prod(n for n in self.shapes[-1] if n is not None)

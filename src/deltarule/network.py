@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -187,7 +187,7 @@ class Network(Architecture):
         if dtype is None and self.preprocessing is None:
             ready = inputs.ready_rows(self, X, self.dtype)
             if ready is not None:
-                return ready, ready.shape != np.shape(cast(ArrayLike, X))
+                return ready, ready is not X
         raw = inputs.numbers(X if self.preprocessing is None else self.preprocessing.inputs(X), "X")
         rows = inputs.sample_rows(self, raw, self.dtype if dtype is None else dtype, as_it_is=dtype is None)
         return rows, inputs.is_one_sample(self, raw)

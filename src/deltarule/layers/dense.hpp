@@ -97,43 +97,62 @@ struct Dense : Stage<T> {
     for (int s = 0; s < m; s++)
       if (T* x = inputs + (ptrdiff_t)s * ld; below) column(below->a + s, n_in, x);
       else copy(batch.x(s), n_in, x);
-    for (int i = rows.first; i < rows.last; i += L) {
-      const int r = rows.last - i < L ? rows.last - i : L;
-      if (m == 1) few<1>(inputs, ld, i, r);
-      else if (m == 2) few<2>(inputs, ld, i, r);
-      else if (m == 3) few<3>(inputs, ld, i, r);
-      else few<4>(inputs, ld, i, r);
-    }
+    if (m == 1) few_rows<1>(inputs, ld, rows);
+    else if (m == 2) few_rows<2>(inputs, ld, rows);
+    else if (m == 3) few_rows<3>(inputs, ld, rows);
+    else few_rows<4>(inputs, ld, rows);
     activate(rows.first, rows.last - rows.first, 0, L);
   }
 
-  // sixteen outputs in lanes: W by squares, transposed in registers
+  // sixteen outputs in lanes, W by squares of sixteen, two squares at a time: a chain alone would wait for its own fma.
+  // The last outputs may overlap those before: the same numbers once more
   template <int m>
+  void few_rows(const T* x, int ld, Span rows) {
+    int i = rows.first;
+    for (; rows.last - i >= 2 * L; i += 2 * L) few<m, 2 * L>(x, ld, i, 2 * L);
+    const int left = rows.last - i, all = rows.last - rows.first;
+    if (left > L && all >= 2 * L) few<m, 2 * L>(x, ld, rows.last - 2 * L, 2 * L);
+    else if (left > L) few<m, L>(x, ld, i, L), few<m, L>(x, ld, rows.last - L, L);
+    else if (left && all >= L) few<m, L>(x, ld, rows.last - L, L);
+    else if (left) few<m, 0>(x, ld, i, left);
+  }
+  template <int m, int R>                              // R = 0: fewer than sixteen rows, which repeat the last
   __attribute__((noinline)) void few(const T* x, int ld, int i, int r) {
-    const T* w[L];
-    T start[L], out[L];
-    for (int q = 0; q < L; q++) {
+    constexpr int n = R ? R : L;
+    ptrdiff_t s1 = stride;
+    const T* w[R ? (R + 2) / 3 : L];                   // a pointer for three rows, as in blocks.hpp
+    T start[n], out[L];
+    for (int q = 0; q < n; q++) {
       const int row = i + (q < r ? q : r - 1);
-      w[q] = W + row * stride, start[q] = b[row * b_stride];
+      start[q] = b[row * b_stride];
+      if (!R || q % 3 == 0) w[R ? q / 3 : q] = W + row * stride;
     }
-    V<T> acc[m], square[L];
-    UNROLL for (int s = 0; s < m; s++) acc[s] = load(start);
+    V<T> acc[n / L][m], square[L];
+    UNROLL for (int g = 0; g < n / L; g++) UNROLL for (int s = 0; s < m; s++) acc[g][s] = load(start + g * L);
+    auto at = [&](int q) INLINE_LAMBDA { return R ? w[q / 3] + q % 3 * s1 : w[q]; };
+    auto advance = [&](int u) INLINE_LAMBDA { UNROLL for (auto& p : w) p += u; };
     int k = 0;
-    for (; k + L <= n_in; k += L) {
-      UNROLL for (int q = 0; q < L; q++) square[q] = load(w[q] + k);
-      transpose(square);
-      UNROLL for (int u = 0; u < L; u++)
-        UNROLL for (int s = 0; s < m; s++) acc[s] = fma(square[u], set(x[(ptrdiff_t)s * ld + k + u]), acc[s]);
+    NO_UNROLL for (; k + L <= n_in; k += L) {
+      asm("" : "+r"(s1));
+      UNROLL for (int g = 0; g < n / L; g++) {
+        columns([&](int q) INLINE_LAMBDA { return at(g * L + q); }, square);
+        UNROLL for (int u = 0; u < L; u++)
+          UNROLL for (int s = 0; s < m; s++) acc[g][s] = fma(square[u], set(x[(ptrdiff_t)s * ld + k + u]), acc[g][s]);
+      }
+      advance(L);
     }
-    for (; k < n_in; k++) {
-      T column[L];
-      for (int q = 0; q < L; q++) column[q] = w[q][k];
-      UNROLL for (int s = 0; s < m; s++) acc[s] = fma(load(column), set(x[(ptrdiff_t)s * ld + k]), acc[s]);
+    NO_UNROLL for (; k < n_in; k++) {
+      T column[n];
+      for (int q = 0; q < n; q++) column[q] = *at(q);
+      UNROLL for (int g = 0; g < n / L; g++)
+        UNROLL for (int s = 0; s < m; s++) acc[g][s] = fma(load(column + g * L), set(x[(ptrdiff_t)s * ld + k]), acc[g][s]);
+      advance(1);
     }
-    UNROLL for (int s = 0; s < m; s++) {
-      store(out, acc[s]);
-      for (int q = 0; q < r; q++) z[(i + q) * S + s] = out[q];
-    }
+    UNROLL for (int g = 0; g < n / L; g++)
+      UNROLL for (int s = 0; s < m; s++) {
+        store(out, acc[g][s]);
+        for (int q = 0; q < L && g * L + q < r; q++) z[(i + g * L + q) * S + s] = out[q];
+      }
   }
 
   static INLINE void column(const T* a, int n, T* x) {  // n features of one sample in lanes, in a row

@@ -49,7 +49,7 @@ struct Chain {
     for (int l = 0; l < n; l++) stages[l]->place(arena, samples, training);
   }
   void place(Arena& arena, Worker<T>& worker, int samples, bool training) const {
-    worker.chunk = take<T>(arena, (CHUNK + L) * S), worker.block = take<T>(arena, 16 * PANEL);
+    worker.chunk = samples > FEW ? take<T>(arena, (CHUNK + L) * S) : nullptr, worker.block = training ? take<T>(arena, 16 * PANEL) : nullptr;
     worker.few = take<T>(arena, (size_t)FEW * padded(most_in)), worker.row = take<T>(arena, padded(most_in));
     worker.y = take<T>(arena, (size_t)n_outputs * L), worker.t = take<T>(arena, (size_t)n_outputs * L);
     worker.strip = training ? take<T>(arena, (size_t)most_out * L) : nullptr;

@@ -47,8 +47,9 @@ void forward(const Network& net, const void* theta, const Samples& data, int64_t
     chains[id].build(objects, net, data.element, false, nullptr);
     for (int l = 0; l < chains[id].n; l++) chains[id].stages[l]->bind_flat(static_cast<const T*>(theta));
   }
+  const int samples = m < S ? int(m) : S;
   auto place = [&](Arena& arena) {
-    for (int id = 0; id < threads; id++) chains[id].place(arena, S, false), chains[id].place(arena, workers[id], S, false);
+    for (int id = 0; id < threads; id++) chains[id].place(arena, samples, false), chains[id].place(arena, workers[id], samples, false);
   };
   Arena count;
   place(count);

@@ -254,4 +254,30 @@ INLINE void transpose(V<double> (&x)[L]) {
 }
 #endif
 
+// sixteen columns of the sixteen rows at row(0) ... row(15), straight from memory: x[k] holds row(0)[k], row(1)[k], ...
+template <class T, class F>
+INLINE void columns(F&& row, V<T> (&x)[L]) {
+  UNROLL for (int r = 0; r < L; r++) x[r] = load(row(r));
+  transpose(x);
+}
+#if defined(__AVX512F__)
+// quarters of rows r, r + 4, r + 8, r + 12 are loaded into one register each, which spares half of the shuffles
+template <class F>
+INLINE void columns(F&& row, V<float> (&x)[L]) {
+  UNROLL for (int q = 0; q < L; q += 4) {
+    __m512 t[4];
+    UNROLL for (int r = 0; r < 4; r++) {
+      t[r] = _mm512_zextps128_ps512(_mm_loadu_ps(row(r) + q));
+      t[r] = _mm512_mask_broadcast_f32x4(t[r], 0x00f0, _mm_loadu_ps(row(r + 4) + q));
+      t[r] = _mm512_mask_broadcast_f32x4(t[r], 0x0f00, _mm_loadu_ps(row(r + 8) + q));
+      t[r] = _mm512_mask_broadcast_f32x4(t[r], 0xf000, _mm_loadu_ps(row(r + 12) + q));
+    }
+    const __m512d a = (__m512d)_mm512_unpacklo_ps(t[0], t[1]), b = (__m512d)_mm512_unpackhi_ps(t[0], t[1]);
+    const __m512d c = (__m512d)_mm512_unpacklo_ps(t[2], t[3]), d = (__m512d)_mm512_unpackhi_ps(t[2], t[3]);
+    x[q].h[0] = (__m512)_mm512_unpacklo_pd(a, c), x[q + 1].h[0] = (__m512)_mm512_unpackhi_pd(a, c);
+    x[q + 2].h[0] = (__m512)_mm512_unpacklo_pd(b, d), x[q + 3].h[0] = (__m512)_mm512_unpackhi_pd(b, d);
+  }
+}
+#endif
+
 }  // namespace deltarule::DELTARULE_ISA
