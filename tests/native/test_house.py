@@ -1,4 +1,4 @@
-"""The twin rule, read from the sources: each equation has its kernel under the same name, and headers keep their rules."""
+"""The twin rule, read from the sources: each equation has its kernel under the same name; headers keep their rules."""
 
 from __future__ import annotations
 
