@@ -5,11 +5,16 @@ from pathlib import Path
 
 import pytest
 
-tree, *tests = sys.argv[1:]
-sys.meta_path[:] = [finder for finder in sys.meta_path if "Redirecting" not in type(finder).__name__]
-sys.path.insert(0, tree)
 
-from deltarule import _native  # noqa: E402
+def main(tree: str, *tests: str) -> int:
+    """The exit code of pytest."""
+    sys.meta_path[:] = [finder for finder in sys.meta_path if "Redirecting" not in type(finder).__name__]
+    sys.path.insert(0, tree)
+    from deltarule import _native
 
-assert Path(_native.__file__).is_relative_to(tree), _native.__file__
-sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", "-k", "not subprocess", *tests]))
+    assert Path(_native.__file__).is_relative_to(tree), _native.__file__
+    return pytest.main(["-q", "-s", "-p", "no:cacheprovider", *tests])  # -s: a sanitizer's last words must be seen
+
+
+if __name__ == "__main__":  # children that are spawned import this file
+    sys.exit(main(*sys.argv[1:]))

@@ -197,6 +197,10 @@ def sample_weights(weights: ArrayLike | None, m: int, dtype: Any) -> NDArray[Any
     w = converted(given, "sample_weight", dtype)
     if (w < 0).any() or not (w > 0).any():
         raise DataError("sample weights must not be negative, and some must be positive")
+    if w.max() < 2**30 * np.finfo(dtype).tiny:
+        raise DataError(
+            f"sample weights too small for {np.dtype(dtype)}, the largest is {w.max():g}; ratios are enough"
+        )
     return w
 
 

@@ -188,3 +188,48 @@ def test_train_says_the_same_of_either_engine(dtype: str) -> None:
     assert told[0] == told[1] == told[2]
     np.testing.assert_array_equal(thetas[0], thetas[1])
     np.testing.assert_allclose(thetas[0], thetas[2], rtol=1e-3 if dtype == "float32" else 1e-9)
+
+
+class Last(Callback):
+    """Keeps the run."""
+
+    def on_begin(self, run: dr.Run) -> None:
+        self.run = run
+
+
+@pytest.mark.parametrize("engine", ["native", "textbook"])
+def test_the_record_goes_as_far_as_theta(engine: str) -> None:
+    """Whatever the clock made of the slices: every whole step is counted, with its cost."""
+    net, last = Network("4/6/2", activation="relu", output="identity"), Last()
+    X, t = features(net, 40), targets(net, 40)
+    with pytest.raises(DivergenceError) as caught:
+        dr.train(
+            net, X, t, optimizer="sgd", learning_rate=40, epochs=9, batch_size=1, engine=engine, verbose=False,
+            record_steps=True, callbacks=[last],
+        )  # fmt: skip
+    assert caught.value.step > 2
+    assert last.run.step == caught.value.step - 1 == len(last.run.history.step_cost)
+
+
+@pytest.mark.parametrize("rule", ["adam", "adagrad", "rmsprop", "adadelta", "adamw", "amsgrad", "nadam"])
+def test_an_epsilon_too_small_for_float32_trains(rule: str) -> None:
+    """It counts as the smallest normal number; 0/0 would be in every row's padding."""
+    net = Network("5/4/2", activation="tanh")
+    X, t = features(net, 30), targets(net, 30, labels=True)
+    todo = part([10, 10, 10], optimizer(f"{rule}(epsilon=1e-42)"), 1e-3)
+    found, expected = (descend(e, net, todo, X, t) for e in (native, textbook))
+    assert found.diverged is expected.diverged is None
+    np.testing.assert_allclose(found.theta, expected.theta, rtol=1e-3, atol=1e-4)
+
+
+def test_a_network_without_parameters() -> None:
+    net = Network("784/dropout(0.5)/10")[:1]
+    X = np.ones((60_000, 784), np.float32)
+    assert net.forward(X) is not X
+    np.testing.assert_array_equal(net.forward(X), X)
+
+
+def test_weights_too_small_to_count_are_refused() -> None:
+    net = Network("3/2")
+    with pytest.raises(dr.DataError, match="too small for float32, the largest is 1e-39"):
+        net.cost_and_gradient(features(net, 4), targets(net, 4), sample_weight=np.full(4, 1e-39))

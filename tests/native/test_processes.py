@@ -105,6 +105,36 @@ def test_ctrl_c_keeps_the_last_whole_step() -> None:
     assert until.found >= int(told)
 
 
+def long_call(verb: str) -> None:
+    """A prediction, or a gradient, that takes half a minute."""
+    net = Network("784/2048/2048/10")
+    X, t = np.broadcast_to(np.float32(1), (200_000, 784)).astype(np.uint8), np.zeros(200_000, np.int64)
+    print("under way", flush=True)
+    try:
+        net.forward(X) if verb == "forward" else net.cost_and_gradient(X, t)
+    except KeyboardInterrupt:
+        print("interrupted", net.theta.std() > 0)
+
+
+@pytest.mark.parametrize("threads", ["1", "2"])
+@pytest.mark.parametrize("verb", ["forward", "gradient"])
+def test_ctrl_c_ends_long_calls(verb: str, threads: str) -> None:
+    """In the middle, without the answer; threads leave together."""
+    tests = str(Path(__file__).parents[1])
+    code = f"import sys; sys.path[:0] = [{tests!r}]\nfrom native import test_processes as t; t.long_call({verb!r})"
+    environment = {**os.environ, "DELTARULE_NUM_THREADS": threads}
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=environment) as child:
+        try:
+            assert child.stdout is not None
+            assert child.stdout.readline() == "under way\n"
+            time.sleep(0.3)
+            child.send_signal(signal.SIGINT)
+            assert child.communicate(timeout=WATCHDOG)[0] == "interrupted True\n"
+        finally:
+            child.kill()
+    assert child.returncode == 0
+
+
 @pytest.mark.parametrize("seconds", [1e-6, 1e-3, 0.03, 0.3, 2.0])
 def test_slices_are_short_enough_for_ctrl_c(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever an update takes, by a clock of our own, no slice takes more than a second, unless one step does."""

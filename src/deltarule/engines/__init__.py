@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from types import ModuleType
 from typing import NamedTuple
 
@@ -11,7 +12,7 @@ from deltarule.engines.contract import Outcome, Settings, Slice
 from deltarule.errors import HyperparameterError
 from deltarule.optimizers import Optimizer
 
-__all__ = ["EngineInfo", "Outcome", "Settings", "Slice", "choose", "engine_info", "native", "textbook"]
+__all__ = ["EngineInfo", "Outcome", "Settings", "Slice", "choose", "engine_info", "native", "textbook", "warn_if_slow"]
 
 _ENGINES = {"native": native, "textbook": textbook}
 
@@ -23,12 +24,25 @@ def choose(engine: str, net: Architecture | None = None, optimizer: Optimizer | 
     'deltarule.engines.textbook'
     """
     if engine == "auto":
-        return textbook if native.objection(net, optimizer) else native
+        if not native.objection(net, optimizer):
+            return native
+        native.check_environment()
+        return textbook
     if not isinstance(engine, str) or engine not in _ENGINES:
         raise HyperparameterError(f"engine is 'auto', 'native' or 'textbook', not {engine!r}")
     if reason := _ENGINES[engine].objection(net, optimizer):
         raise HyperparameterError(f"the native engine cannot run this: {reason}; engine='textbook' can")
     return _ENGINES[engine]
+
+
+def warn_if_slow(engine: str) -> None:
+    """Say aloud that "auto" means the textbook engine because the extension was not built."""
+    if engine == "auto" and not native.installed():
+        warnings.warn(
+            f"training runs on the textbook engine, many times slower: {native.unavailable()}; then reinstall with "
+            "pip install --force-reinstall --no-cache-dir. engine='textbook' says that this is as you want it",
+            UserWarning, stacklevel=3,
+        )  # fmt: skip
 
 
 class EngineInfo(NamedTuple):

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from deltarule import activations, costs, optimizers
 from deltarule.architecture import Architecture
 from deltarule.engines.contract import Outcome, Settings, Slice
+from deltarule.errors import HyperparameterError
 from deltarule.layers import Dense, Dropout, Layer, flat_size
 from deltarule.limits import number
 from deltarule.optimizers import Optimizer, State
@@ -37,15 +38,9 @@ except ImportError as error:  # a pure-Python installation
     _native, _MISSING = None, str(error)
 
 __all__ = [
-    "build",
-    "check_threads",
-    "cost_and_gradient",
-    "objection",
-    "outputs",
-    "resolve_threads",
-    "train",
-    "unavailable",
-]
+    "build", "check_environment", "check_threads", "cost_and_gradient", "installed", "objection", "outputs",
+    "resolve_threads", "train", "unavailable",
+]  # fmt: skip
 
 _FUNCTIONS = [  # in the order of native/program.hpp, as all tables here
     activations.Identity, activations.Sigmoid, activations.Tanh, activations.ScaledTanh, activations.ReLU,
@@ -58,10 +53,16 @@ _COSTS = [
 ]  # fmt: skip
 _LAYERS: list[type[Layer]] = [Dense, Dropout]
 
+MOST_FEATURES = 2**25  # of a layer
 MOST_THREADS = 1024  # that may be asked for
 WORK_FOR_A_THREAD = 1_500_000  # floating-point operations between two barriers that make a second thread worth it
 
 # What it can do
+
+
+def installed() -> bool:
+    """Whether the extension was built."""
+    return _native is not None
 
 
 def unavailable() -> str:
@@ -75,11 +76,17 @@ def unavailable() -> str:
     return ""
 
 
+def check_environment() -> None:
+    """$DELTARULE_ISA is a wish; one that cannot be granted is an error."""
+    if _native is not None and not _native.isa() and os.environ.get("DELTARULE_ISA"):
+        raise HyperparameterError(unavailable())
+
+
 def build() -> tuple[str, tuple[str, ...], int, str]:
     """The instruction set in use, all those this processor has, the most threads by default, and the compiler."""
     if _native is None:
         return "", (), 1, ""
-    return _native.isa(), tuple(_native.isas()), resolve_threads(None) or _native.processors(), _native.compiler()
+    return _native.isa(), tuple(_native.isas()), resolve_threads(None) or most_threads(), _native.compiler()
 
 
 def objection(net: Architecture | None = None, optimizer: Optimizer | None = None) -> str:
@@ -109,6 +116,8 @@ def _foreign(net: Architecture) -> str:
         return f"the cost {type(net.output.cost).__name__} is not one of deltarule's own"
     if net.input_shape[0] is None:
         return "sequences run on the textbook engine"
+    if max(flat_size(shape) for shape in net.shapes) > MOST_FEATURES:
+        return f"a layer has more than {MOST_FEATURES:,} units"
     return ""
 
 
@@ -116,10 +125,10 @@ def _foreign(net: Architecture) -> str:
 
 
 class _Program:
-    """A network as the extension knows it, in one dtype, and how fast it has been."""
+    """A network as the extension knows it, in one dtype, and how fast each verb has been."""
 
     def __init__(self, net: Architecture, dtype: np.dtype[Any]) -> None:
-        self.run, self.pace = _compile(net, dtype), _Pace()
+        self.run, self.pace = _compile(net, dtype), {verb: _Pace() for verb in (outputs, cost_and_gradient, train)}
 
 
 _programs: WeakKeyDictionary[Architecture, dict[np.dtype[Any], _Program]] = WeakKeyDictionary()
@@ -188,16 +197,19 @@ if hasattr(os, "register_at_fork"):  # a child's calls begin anew; a lock that w
 
 
 def resolve_threads(threads: int | None) -> int | None:
-    """The number asked for: the argument, $DELTARULE_NUM_THREADS or $OMP_NUM_THREADS (joblib sets it); or None."""
+    """The number asked for: the argument, or $DELTARULE_NUM_THREADS; or None."""
     if threads is not None:
         return threads
-    for name in ("DELTARULE_NUM_THREADS", "OMP_NUM_THREADS"):
-        text = os.environ.get(name, "").strip()
-        if text:
-            if name == "OMP_NUM_THREADS" and not (text.isdecimal() and int(text)):
-                continue  # "4,2" and the like are meant for others
-            return check_threads(name, int(text) if text.isdecimal() else text)
-    return None
+    text = os.environ.get("DELTARULE_NUM_THREADS", "").strip()
+    return check_threads("DELTARULE_NUM_THREADS", int(text) if text.isdecimal() else text) if text else None
+
+
+def most_threads() -> int:
+    """The processors, or as few as $OMP_NUM_THREADS allows (joblib sets it in its workers; "4,2" is for others)."""
+    text = os.environ.get("OMP_NUM_THREADS", "").strip()
+    allowed = int(text) if text.isdecimal() and len(text) < 6 else 0
+    processors: int = _native.processors()
+    return min(processors, allowed) if allowed else processors
 
 
 def check_threads(what: str, threads: Any) -> int:
@@ -231,23 +243,23 @@ class _Pace:
     def took(self, threads: int, seconds: float, work: float) -> None:
         """Remember how long a call took."""
         if seconds >= self.SHORTEST:
-            self.seconds.setdefault(threads, deque(maxlen=self.LOOKS)).append(seconds / work)
+            self.seconds.setdefault(threads, deque(maxlen=self.LOOKS)).append(seconds / max(work, 1))
 
 
 @contextmanager
-def _team(program: _Program, asked: int | None, work: float, barriers: float) -> Iterator[int]:
+def _team(pace: _Pace, asked: int | None, work: float, barriers: float) -> Iterator[int]:
     """Within, a call of so many operations runs on as many threads as asked, or as many as make it faster.
 
     Callers side by side share the processors; between two barriers there must be enough to do.
     """
     fixed = resolve_threads(asked)
     with _calls.one_more() as callers:
-        most = max(1, min(_native.processors() // callers, int(work / barriers / WORK_FOR_A_THREAD) + 1))
-        threads = fixed or program.pace.threads(most)
+        most = max(1, min(most_threads() // callers, int(work / barriers / WORK_FOR_A_THREAD) + 1))
+        threads = fixed or pace.threads(most)
         began = perf_counter()
         yield threads
         if not fixed:
-            program.pace.took(threads, perf_counter() - began, work)
+            pace.took(threads, perf_counter() - began, work)
 
 
 # The verbs
@@ -260,7 +272,7 @@ def outputs(net: Architecture, theta: NDArray[Any], X: NDArray[Any], threads: in
     if len(X) == 1:
         program.run.forward(theta, X, z, y, 1)
         return z, y
-    with _team(program, threads, 2.0 * net.size * len(X), 1) as team:
+    with _team(program.pace[outputs], threads, 2.0 * net.size * len(X), 1) as team:
         program.run.forward(theta, X, z, y, team)
     return z, y
 
@@ -277,7 +289,7 @@ def cost_and_gradient(
 ) -> tuple[float, NDArray[Any]]:
     """C and ∂C/∂θ over all rows, dropout off; the latter flat like θ, 0 in frozen layers."""
     g, program = np.zeros_like(theta), _program(net, theta.dtype)
-    with _team(program, threads, 6.0 * net.size * len(X), 1) as team:
+    with _team(program.pace[cost_and_gradient], threads, 6.0 * net.size * len(X), 1) as team:
         C = program.run.gradient(theta, X, t, sample_weight, weight_decay, g, team)
     return C, g
 
@@ -325,7 +337,7 @@ def _descend(
             keys[stage - 1] = dropout_key(settings.seed, stage)
     program, updates = _program(net, theta.dtype), len(part.ends)
     work = net.size * (6.0 * int(part.ends[-1]) + 20.0 * updates)
-    with _team(program, settings.threads, work, updates) as team:
+    with _team(program.pace[train], settings.threads, work, updates) as team:
         done = program.run.train(
             theta, new_theta, [state[name] for name in optimizer.remembers],
             [new_state[name] for name in optimizer.remembers], X, t, sample_weight, part.order, part.ends,
@@ -347,8 +359,16 @@ def _table(part: Slice, *columns: Any) -> NDArray[np.float64]:
     return np.stack([np.broadcast_to(np.asarray(c, np.float64), part.rates.shape) for c in columns], axis=1)
 
 
-def _steps(part: Slice) -> NDArray[np.float64]:
-    return part.first_step + np.arange(len(part.rates), dtype=np.float64)
+def _powers(part: Slice, base: float, exponent: float = 1.0, later: int = 0) -> NDArray[np.float64]:
+    """Base^(exponent k) for every step k, or a later one, each by itself: NumPy's power differs between machines."""
+    first = part.first_step + later
+    return np.array([base ** (exponent * k) for k in range(first, first + len(part.rates))])
+
+
+def _epsilon(part: Slice, state: State) -> float:
+    """ε, but no denormal number: it would count as 0, and 0/0 is in every row's padding."""
+    o: Any = part.optimizers[0]
+    return max(float(o.epsilon), *(float(np.finfo(value.dtype).tiny) for value in state.values()))
 
 
 def _sgd(part: Slice, state: State) -> Constants:
@@ -360,40 +380,39 @@ def _momentum(part: Slice, state: State) -> Constants:
 
 
 def _adagrad(part: Slice, state: State) -> Constants:
-    return _table(part, part.rates, part.optimizers[0].epsilon), {}  # type: ignore[attr-defined]
+    return _table(part, part.rates, _epsilon(part, state)), {}
 
 
 def _decaying(part: Slice, state: State) -> Constants:
     o: Any = part.optimizers[0]
-    return _table(part, part.rates, o.decay, 1 - o.decay, o.epsilon), {}
+    return _table(part, part.rates, o.decay, 1 - o.decay, _epsilon(part, state)), {}
 
 
-def _moments(part: Slice, first: Any, last: Any = 0.0) -> NDArray[np.float64]:
+def _moments(part: Slice, state: State, first: Any, last: Any = 0.0) -> NDArray[np.float64]:
     o: Any = part.optimizers[0]
-    correction = 1 / (1 - o.beta2 ** _steps(part))
-    return _table(part, first, o.beta1, 1 - o.beta1, o.beta2, 1 - o.beta2, correction, o.epsilon, last)
+    correction = 1 / (1 - _powers(part, o.beta2))
+    return _table(part, first, o.beta1, 1 - o.beta1, o.beta2, 1 - o.beta2, correction, _epsilon(part, state), last)
 
 
 def _adam(part: Slice, state: State) -> Constants:
     o: Any = part.optimizers[0]
-    return _moments(part, part.rates / (1 - o.beta1 ** _steps(part))), {}
+    return _moments(part, state, part.rates / (1 - _powers(part, o.beta1))), {}
 
 
 def _adamw(part: Slice, state: State) -> Constants:
     o: Any = part.optimizers[0]
-    return _moments(part, part.rates / (1 - o.beta1 ** _steps(part)), part.rates * o.weight_decay), {}
+    return _moments(part, state, part.rates / (1 - _powers(part, o.beta1)), part.rates * o.weight_decay), {}
 
 
 def _nadam(part: Slice, state: State) -> Constants:
     o: Any = part.optimizers[0]
-    t = _steps(part)
-    mu, mu_next = (o.beta1 * (1 - 0.5 * 0.96 ** (o.momentum_decay * k)) for k in (t, t + 1))
-    p, products = state["product"], np.empty(len(t))
-    for k in range(len(t)):
+    mu, mu_next = (o.beta1 * (1 - 0.5 * _powers(part, 0.96, o.momentum_decay, later)) for later in (0, 1))
+    p, products = state["product"], np.empty(len(mu))
+    for k in range(len(mu)):
         p = p * float(mu[k])
         products[k] = p[0]
     mean, last = mu_next / (1 - products * mu_next), (1 - mu) / (1 - products)
-    return _moments(part, part.rates * mean, part.rates * last), {"product": p}
+    return _moments(part, state, part.rates * mean, part.rates * last), {"product": p}
 
 
 def _rprop(part: Slice, state: State) -> Constants:

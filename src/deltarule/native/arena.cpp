@@ -37,7 +37,7 @@ char* arena_allocate(size_t bytes) {
   return static_cast<char*>(std::memset(p, 0, bytes));
 }
 
-void arena_free(char* memory, size_t bytes) {
+void arena_free(char* memory, size_t bytes) noexcept {
 #if defined(__linux__)
   if (whole(bytes) >= huge) {
     munmap(memory, whole(bytes));

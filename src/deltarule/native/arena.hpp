@@ -8,7 +8,7 @@
 namespace deltarule {
 
 char* arena_allocate(size_t bytes);  // zeroed, on huge pages where it is large; throws std::bad_alloc
-void arena_free(char* memory, size_t bytes);
+void arena_free(char* memory, size_t bytes) noexcept;
 int64_t arena_count();  // pieces allocated by this process so far
 
 struct Arena {

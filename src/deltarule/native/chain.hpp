@@ -1,7 +1,5 @@
 // chain.hpp: a network as stages, with the memory one call needs.
 #pragma once
-#include <new>
-
 #include "layers/dense.hpp"
 #include "layers/dropout.hpp"
 #include "outputs.hpp"
@@ -54,7 +52,7 @@ struct Chain {
     worker.y = take<T>(arena, (size_t)n_outputs * L), worker.t = take<T>(arena, (size_t)n_outputs * L);
     worker.strip = training ? take<T>(arena, (size_t)most_out * L) : nullptr;
     worker.panels = training && !stages[0]->below ? take<T>(arena, Dense<T>::panel_size(stages[0]->n_in, samples)) : nullptr;
-    worker.ahead = {}, worker.watch = set(T(0));
+    worker.ahead = {}, worker.patience = {}, worker.pieces = 0, worker.watch = set(T(0));
   }
 
   static size_t objects(const Network& net) {  // bytes that `build` takes

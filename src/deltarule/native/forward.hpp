@@ -12,12 +12,18 @@ struct Forward {
   T *z, *y;
   Chain<T>* chains;
   Worker<T>* workers;
+  double operations;           // a tile
+  bool stop;
 
   static void run(void* context, Member me) {
     Forward& self = *static_cast<Forward*>(context);
     const int64_t tiles = (self.m + S - 1) / S;
-    for (int64_t tile = tiles * me.id / me.size, last = tiles * (me.id + 1) / me.size; tile < last; tile++)
+    Patience patience;
+    for (int64_t tile = tiles * me.id / me.size, last = tiles * (me.id + 1) / me.size; tile < last; tile++) {
+      if (__atomic_load_n(&self.stop, __ATOMIC_RELAXED)) return;
       self.tile(self.chains[me.id], self.workers[me.id], tile * S);
+      if (me.id == 0 && patience.ends(self.operations)) __atomic_store_n(&self.stop, true, __ATOMIC_RELAXED);
+    }
   }
 
   void tile(const Chain<T>& chain, Worker<T>& worker, int64_t first) const {
@@ -55,7 +61,7 @@ void forward(const Network& net, const void* theta, const Samples& data, int64_t
   place(count);
   Memory buffers(count.used);
   place(buffers);
-  Forward<T> job{&data, m, static_cast<T*>(z), static_cast<T*>(y), chains, workers};
+  Forward<T> job{&data, m, static_cast<T*>(z), static_cast<T*>(y), chains, workers, 2. * S * double(net.size), false};
   team_run(threads, Forward<T>::run, &job);
 }
 

@@ -50,12 +50,14 @@ template <class T>
 struct Hardware {  // one register: of T, and of whole numbers
   typedef T real __attribute__((vector_size(REGISTER), may_alias));
   typedef typename Whole<T>::type whole __attribute__((vector_size(REGISTER), may_alias));
+  typedef typename Whole<T>::natural natural __attribute__((vector_size(REGISTER), may_alias));
   static constexpr int lanes = REGISTER / sizeof(T), count = L / lanes;
 };
 
 template <class T>
 struct I {
   using H = typename Hardware<T>::whole;
+  using M = typename Hardware<T>::natural;  // sums go modulo 2^n
   static constexpr int N = Hardware<T>::count;
   H h[N];
 };
@@ -155,8 +157,8 @@ template <class T> INLINE V<T> min(V<T> a, V<T> b) { EACH(V<T>, min_(a.h[k], b.h
 
 template <class T> INLINE I<T> bits(V<T> a) { EACH(I<T>, (typename I<T>::H)a.h[k]); }
 template <class T> INLINE V<T> real(I<T> a) { EACH(V<T>, (typename V<T>::H)a.h[k]); }  // the same bits as numbers
-template <class T> INLINE I<T> operator+(I<T> a, I<T> b) { EACH(I<T>, a.h[k] + b.h[k]); }
-template <class T> INLINE I<T> operator-(I<T> a, I<T> b) { EACH(I<T>, a.h[k] - b.h[k]); }
+template <class T> INLINE I<T> operator+(I<T> a, I<T> b) { EACH(I<T>, (typename I<T>::H)((typename I<T>::M)a.h[k] + (typename I<T>::M)b.h[k])); }
+template <class T> INLINE I<T> operator-(I<T> a, I<T> b) { EACH(I<T>, (typename I<T>::H)((typename I<T>::M)a.h[k] - (typename I<T>::M)b.h[k])); }
 template <class T> INLINE I<T> operator&(I<T> a, I<T> b) { EACH(I<T>, a.h[k] & b.h[k]); }
 template <class T> INLINE I<T> operator|(I<T> a, I<T> b) { EACH(I<T>, a.h[k] | b.h[k]); }
 template <class T> INLINE I<T> operator<<(I<T> a, int n) { EACH(I<T>, a.h[k] << n); }

@@ -7,6 +7,10 @@
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
 #include <cstdlib>
 #include <optional>
 #include <string>
@@ -29,11 +33,19 @@ struct Isa {
   const Engine &single, &twice;
 };
 
+#if defined(__x86_64__)
+bool rest_of_v3() {  // what x86-64-v3 may use beside the vectors: movbe, f16c, lzcnt
+  unsigned a, b, c, d, extended = 0;
+  if (!__get_cpuid(1, &a, &b, &c, &d) || !__get_cpuid(0x80000001, &a, &b, &extended, &d)) return false;
+  return (c & bit_MOVBE) && (c & bit_F16C) && (extended & bit_LZCNT);
+}
+#endif
+
 std::vector<Isa> isas() {  // those this machine can run, the fastest first
   std::vector<Isa> found;
 #if defined(__x86_64__)
   __builtin_cpu_init();
-  const bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
+  const bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") && rest_of_v3();
   const bool v4 = v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd") &&
                   __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
   if (v4) found.push_back({"avx512", avx512::float_engine, avx512::double_engine});
@@ -68,6 +80,18 @@ const Engine& engine_for(bool twice) {
   if (!isa) refuse("no instruction set of this processor, or not the one that DELTARULE_ISA names");
   return twice ? isa->twice : isa->single;
 }
+bool python_wants_out() {  // a handler of signals has raised; the error waits until the call has ended
+  nb::gil_scoped_acquire gil;
+  return PyErr_CheckSignals() != 0;
+}
+template <class F>
+void without_gil(F&& f) {
+  {
+    nb::gil_scoped_release release;
+    f();
+  }
+  if (PyErr_Occurred()) throw nb::python_error();
+}
 void check_threads(int threads) {
   if (threads < 1) refuse("threads is at least 1");
 }
@@ -93,8 +117,9 @@ class Program {  // a network, in one precision
 
   Program(const std::vector<LayerTuple>& given, int64_t size, bool canonical, int cost, double cost_parameter, bool twice)
       : type(twice ? nb::dtype<double>() : nb::dtype<float>()), engine(engine_for(twice)) {
+    constexpr int most = 1 << 25;  // features: places in a tile are ints
     for (const auto& [kind, n_in, n_out, f, parameter, trainable, decays, W, b, threshold, scale] : given) {
-      const bool dense = Kind(kind) == Kind::dense, fits = n_in > 0 && n_out > 0 && (layers.empty() || layers.back().n_out == n_in);
+      const bool dense = Kind(kind) == Kind::dense, fits = n_in > 0 && n_out > 0 && n_in <= most && n_out <= most && (layers.empty() || layers.back().n_out == n_in);
       if (!fits || !(dense || (Kind(kind) == Kind::dropout && n_in == n_out))) refuse("a layer does not fit the one before it");
       if (f < 0 || f > int(Function::softmax)) refuse("no such activation");
       if (dense && !(within(W, int64_t(n_in) * n_out, size) && within(b, n_out, size))) refuse("a layer's parameters are not all in theta");
@@ -130,8 +155,7 @@ class Program {  // a network, in one precision
     const Samples data = inputs(X, m);
     const void* at = data_of(theta, "theta", type, size_t(net.size));
     void *to_z = data_of(z, "z", type, size_t(m) * size_t(n_outputs())), *to_y = data_of(y, "y", type, size_t(m) * size_t(n_outputs()));
-    nb::gil_scoped_release release;
-    engine.forward(net, at, data, m, to_z, to_y, threads);
+    without_gil([&] { engine.forward(net, at, data, m, to_z, to_y, threads); });
   }
 
   double gradient(const Any& theta, const Any& X, const Any& t, const std::optional<Any>& weights, double weight_decay, const AnyOut& g, int threads) const {
@@ -140,8 +164,9 @@ class Program {  // a network, in one precision
     const Samples data = samples(X, t, weights, m);
     const void* at = data_of(theta, "theta", type, size_t(net.size));
     void* to = data_of(g, "gradient", type, size_t(net.size));
-    nb::gil_scoped_release release;
-    return engine.gradient(net, at, data, m, weight_decay, to, threads);
+    double cost = 0;
+    without_gil([&] { cost = engine.gradient(net, at, data, m, weight_decay, to, threads); });
+    return cost;
   }
 
   int64_t train(const Any& theta, const AnyOut& new_theta, const std::vector<Any>& states, const std::vector<AnyOut>& new_states, const Any& X, const Any& t,
@@ -167,8 +192,9 @@ class Program {  // a network, in one precision
     void* into = data_of(new_theta, "new theta", type, size);
     for (size_t k = 0; k < states.size(); k++) to.states[k] = data_of(states[k], "state", type, size), to.new_states[k] = data_of(new_states[k], "new state", type, size);
     const Masks masks{reinterpret_cast<const uint32_t(*)[2]>(keys.data())};
-    nb::gil_scoped_release release;
-    return engine.train(net, from, into, data, masks, to, threads);
+    int64_t done = 0;
+    without_gil([&] { done = engine.train(net, from, into, data, masks, to, threads); });
+    return done;
   }
 };
 
@@ -184,6 +210,7 @@ bool evaluate(const std::string& name, const Any& x, const AnyOut& y) {
 
 NB_MODULE(_native, m) {
   using namespace deltarule;
+  interrupted = python_wants_out;
   m.def("isas", [] { std::vector<std::string> names; for (const Isa& isa : isas()) names.push_back(isa.name); return names; });
   m.def("isa", [] { return std::string(chosen() ? chosen()->name : ""); });
   m.def("processors", processors);

@@ -9,6 +9,7 @@
 // features and see every sample (their weights stay in their caches); otherwise they share the samples.
 #pragma once
 #include "native/arena.hpp"
+#include "native/team.hpp"
 #include "optimizers.hpp"
 
 namespace deltarule::DELTARULE_ISA {
@@ -43,6 +44,15 @@ struct Batch {               // m samples of the data: those in `order`, or from
   INLINE T weight(int s) const { return s >= m ? T(0) : data->weights ? static_cast<const T*>(data->weights)[row(s)] : T(1); }
 };
 
+struct Patience {            // some tenths of a second of work between two looks at the signals
+  double done = 0;
+  INLINE bool ends(double operations) {
+    if ((done += operations) < 2e9) return false;
+    done = 0;
+    return interrupted();
+  }
+};
+
 template <class T>
 struct Worker {              // what one thread has for itself
   T *chunk;                  // [CHUNK + L][S], the piece of X at work
@@ -52,6 +62,8 @@ struct Worker {              // what one thread has for itself
   T *panels;                 // of X: the first stage's inputs, each thread's own copy
   T *y, *t;                  // [n_outputs][L], outputs and targets of sixteen samples
   Ahead ahead;
+  Patience patience;
+  int64_t pieces;            // of batches, so far
   V<T> watch;                // NaN once a gradient or an update was not finite
 };
 
@@ -72,6 +84,7 @@ struct Matrix {
 
 template <class T>
 struct Stage {
+  static void* operator new(size_t, void* place) noexcept { return place; }  // <new> would be std::
   int n_in, n_out;
   Stage* below;
   bool by_rows, trainable, top;

@@ -64,6 +64,8 @@ inline void pause() {
 
 }  // namespace
 
+bool (*interrupted)() = [] { return false; };
+
 int processors() {
   static const double bound = quota();
   int n = 0;

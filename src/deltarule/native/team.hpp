@@ -23,4 +23,7 @@ using Job = void (*)(void* context, Member me);
 // into them, and each would cost a hundred cycles); the caller's setting is given back.
 void team_run(int size, Job job, void* context);
 
+// Whether Python wants the call to end (Ctrl-C). Member 0, the caller's own thread, asks it now and then.
+extern bool (*interrupted)();
+
 }  // namespace deltarule

@@ -29,29 +29,35 @@ struct Training {
   T *largest, *lengths;        // of every row of the gradient: its largest entry, its squares
   double cost;                 // of the batch at work
   int64_t bad;                 // the first step whose cost, gradient or update was not finite
+  int64_t stop;                // Python wants the call to end before this piece
+  double operations;           // a sample
 
   // one batch
 
   // false if an earlier step was bad: then nothing is updated any more
-  bool step(Member me, const int64_t* order, int m, int64_t number, Update<T>& u, bool whole) {
+  bool step(Member me, const int64_t* order, int64_t m, int64_t number, Update<T>& u, bool whole) {
     Worker<T>& worker = workers[me.id];
-    const Batch<T> all{data, order, 0, m, number};
     double total = 0, sum = 0;
-    if (data->weights) for (int s = 0; s < m; s++) total += all.weight(s);
-    else total = m;
+    if (data->weights) for (int64_t s = 0; s < m; s++) total += static_cast<const T*>(data->weights)[order ? order[s] : s];
+    else total = double(m);
     if (total == 0) total = 1;  // a batch without weight has no gradient
     u.scale = T(1 / total);
     Descending<T> to{p, u, descent ? updater<T>(descent->rule) : nullptr, whole, true};
-    for (int first = 0; first < m; first += PIECE, to.begins = false) {
-      const Batch<T> piece{data, order ? order + first : nullptr, first, m - first < PIECE ? m - first : PIECE, number};
+    for (int64_t first = 0; first < m; first += PIECE, to.begins = false) {
+      const Batch<T> piece{data, order ? order + first : nullptr, first, int(m - first < PIECE ? m - first : PIECE), number};
+      worker.pieces++;
       forward(me, worker, piece);
       backward(me, worker, piece);
       if (to.begins && weight_decay != 0) own_rows(me, [&](Stage<T>& y, int row, int i) { squares[row] = row_squares(y.matrix, i); });
       barrier_wait(me.barrier);
       if (const int64_t found = __atomic_load_n(&bad, __ATOMIC_RELAXED); found && found < number) return false;
+      if (const int64_t found = __atomic_load_n(&stop, __ATOMIC_RELAXED); found && found <= worker.pieces) return false;
       for (int l = chain.lowest; l < chain.n; l++)
         if (Stage<T>& y = *chain.stages[l]; y.trainable) y.gradient(piece, worker, to, share(y.matrix.rows, me.id, me.size));
-      if (me.id == 0) for (int s = 0; s < piece.m; s++) sum += double(piece.weight(s)) * costs[s];
+      if (me.id) continue;
+      for (int s = 0; s < piece.m; s++) sum += double(piece.weight(s)) * costs[s];
+      // only a long step is asked in its middle; threads leave together, at the next piece's barrier
+      if (m > PIECE && worker.patience.ends(operations * piece.m)) __atomic_store_n(&stop, worker.pieces + 1, __ATOMIC_RELAXED);
     }
     if (me.id == 0) finish_cost(sum / total, number);
     return true;
@@ -196,7 +202,7 @@ struct Training {
     worker.ahead = {nullptr, nullptr, static_cast<const char*>(data->X), data->bytes, to.order, to.order, to.order + to.ends[to.batches - 1]};
     int64_t first = 0;
     for (int64_t k = 0; k < to.batches; first = to.ends[k++]) {
-      const int m = int(to.ends[k] - first);
+      const int64_t m = to.ends[k] - first;
       const int64_t number = to.first_step + k;
       Update<T> u{to.rule, {}, T(0), T(to.weight_decay), T(to.clip_value)};
       for (int c = 0; c < to.n_constants; c++) u.k[c] = T(to.constants[k * to.n_constants + c]);
@@ -213,7 +219,7 @@ struct Training {
     Training& self = *static_cast<Training*>(context);
     if (self.descent) return self.descend(me);
     Update<T> u{Rule::sgd, {}, T(0), T(self.weight_decay), T(__builtin_inf())};
-    self.step(me, nullptr, int(self.m), 1, u, true);
+    if (!self.step(me, nullptr, self.m, 1, u, true)) return;
     self.own_rows(me, [&](Stage<T>& y, int, int i) {
       if (y.trainable) finish_gradient(self.whole_row(y.matrix, i), self.p, u);
     });
@@ -255,7 +261,7 @@ struct Training {
 
 template <class T>
 double gradient(const Network& net, const void* theta, const Samples& data, int64_t m, double weight_decay, void* gradient, int threads) {
-  Training<T> job{&data, nullptr, m, weight_decay, {}, {}, {}, {}, {}, {}, {}, 0, 0};
+  Training<T> job{&data, nullptr, m, weight_decay, {}, {}, {}, {}, {}, {}, {}, 0, 0, 0, 6. * double(net.size)};
   Training<T>::prepare(job, net, theta, nullptr, threads, int(m < PIECE ? m : PIECE), 0, true, [&] {
     team_run(threads, Training<T>::run, &job);
     job.empty(job.p.gradient, static_cast<T*>(gradient));
@@ -265,7 +271,7 @@ double gradient(const Network& net, const void* theta, const Samples& data, int6
 
 template <class T>
 int64_t train(const Network& net, const void* theta, void* new_theta, const Samples& data, const Masks& masks, const Descent& to, int threads) {
-  Training<T> job{&data, &to, 0, to.weight_decay, {}, {}, {}, {}, {}, {}, {}, 0, 0};
+  Training<T> job{&data, &to, 0, to.weight_decay, {}, {}, {}, {}, {}, {}, {}, 0, 0, 0, 6. * double(net.size)};
   int64_t most = 0;
   for (int64_t k = 0, first = 0; k < to.batches; first = to.ends[k++]) most = to.ends[k] - first > most ? to.ends[k] - first : most;
   const bool whole = most > PIECE || to.clip_norm < __builtin_inf();

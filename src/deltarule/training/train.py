@@ -163,6 +163,7 @@ def train(
         raise HyperparameterError("weight_decay goes to train (in C) or to AdamW (decoupled), not to both")
     if threads is not None:
         check_threads("threads", threads)
+    engines.warn_if_slow(engine)
     net.check_trainable()
     _check_callbacks(callbacks)
     decay = number("weight_decay", weight_decay, least=0)
@@ -305,6 +306,8 @@ def _epoch(
         outcome = plan.engine.train(net, net.theta, state, *samples, part, plan.settings)
         net.theta[...] = outcome.theta
         if outcome.diverged is not None:
+            run.step += len(outcome.costs)
+            run.history.step_cost += outcome.costs.tolist() if plan.record_steps else []
             raise divergence(net, samples, part, outcome.diverged, run.epoch + 1, plan.settings)
         state = outcome.state
         shares = _shares(part, samples[2])
