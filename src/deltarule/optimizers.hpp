@@ -34,13 +34,6 @@ struct Rectangle {   // rows of parameters from theta[offset], ld apart, and the
   int used, decayed; // columns: the others are zeros and stay it; the bias is not decayed
 };
 
-// 1 in the columns below n, 0 elsewhere, for the L columns from j
-template <class T>
-INLINE V<T> below(int n, int j) {
-  alignas(64) static constexpr T columns[L] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-  return pick(load(columns) < set(T(n - j)), set(T(1)), set(T(0)));
-}
-
 // clang-format off
 // each takes theta and states where they lie, g, k (the constants) and `decayed`; gives theta's next value
 template <class T> struct Sgd {       // theta - eta g                                       k: eta
@@ -112,7 +105,7 @@ template <class T> struct Rprop {     // theta - d sign g                       
 
 // 0 in the columns from n on, whatever stood there: an infinite delta times a zero would leave NaN behind
 template <class T>
-INLINE V<T> only_used(V<T> g, int n, int j) { return pick(below<T>(n, j) > set(T(0)), g, set(T(0))); }
+INLINE V<T> only_used(V<T> g, int n, int j) { return pick(below<T>(n - j) > set(T(0)), g, set(T(0))); }
 
 // `watch` becomes NaN where a gradient or the new theta is not finite
 template <class T, class F>
@@ -141,7 +134,7 @@ __attribute__((noinline)) void update_by(const Rectangle<T>& rectangle, const Pa
       step(i + j, load(g + j), one, seen[0], seen[1]);
       step(i + j + L, load(g + j + L), one, seen[2], seen[3]);
     }
-    NO_UNROLL for (; j < q.width; j += L) step(i + j, only_used(load(g + j), q.used, j), below<T>(q.decayed, j), seen[0], seen[1]);
+    NO_UNROLL for (; j < q.width; j += L) step(i + j, only_used(load(g + j), q.used, j), below<T>(q.decayed - j), seen[0], seen[1]);
   }
   watch = (seen[0] + seen[1]) + (seen[2] + seen[3]);
 }
@@ -172,7 +165,7 @@ template <class T>
 __attribute__((noinline)) void finish_gradient(const Rectangle<T>& q, const Parameters<T>& p, const Update<T>& u) {
   const V<T> scale = set(u.scale), clip = set(u.clip);
   for (int j = 0; j < q.width; j += L) {
-    const V<T> decay = set(u.decay) * below<T>(q.decayed, j);
+    const V<T> decay = set(u.decay) * below<T>(q.decayed - j);
     for (int r = 0; r < q.rows; r++) {
       T* g = p.gradient + q.offset + r * q.ld + j;
       V<T> x = only_used(load(g), q.used, j) * scale;

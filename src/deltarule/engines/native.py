@@ -356,7 +356,10 @@ Constants = tuple[NDArray[np.float64], State]
 
 def _table(part: Slice, *columns: Any) -> NDArray[np.float64]:
     """Numbers and vectors as the columns of one row a step."""
-    return np.stack([np.broadcast_to(np.asarray(c, np.float64), part.rates.shape) for c in columns], axis=1)
+    found = np.empty((len(part.rates), len(columns)))
+    for k, column in enumerate(columns):
+        found[:, k] = column
+    return found
 
 
 def _powers(part: Slice, base: float, exponent: float = 1.0, later: int = 0) -> NDArray[np.float64]:

@@ -23,11 +23,15 @@ INLINE V<T> numbers(const X* p) {
 // those from feature j on, the constant 1 behind the last, and zeros
 template <class T, class X>
 INLINE V<T> last_numbers(const X* row, int n, int j) {
-  X p[L] = {};
-  for (int q = 0; j + q < n; q++) p[q] = row[j + q];
-  T t[L];
-  store(t, numbers<T, X>(p)), t[n - j] = T(1);
-  return load(t);
+  V<T> x;
+  if constexpr (sizeof(X) == sizeof(T)) {
+    x = load_some(reinterpret_cast<const T*>(row + j), n - j);
+  } else {
+    X p[L] = {};
+    for (int q = 0; j + q < n; q++) p[q] = row[j + q];
+    x = numbers<T, X>(p);
+  }
+  return x + (below<T>(n - j + 1) - below<T>(n - j));
 }
 
 // features [j, end) of sixteen rows -> A [feature][S] and, where they are wanted, panels

@@ -167,6 +167,29 @@ template <class T> INLINE V<T> number(I<T> a) { EACH(V<T>, __builtin_convertvect
 template <class T> INLINE V<T> abs(V<T> a) { return real(bits(a) & whole<T>(~(typename Whole<T>::natural(1) << (8 * sizeof(T) - 1)))); }
 // clang-format on
 
+// 1 in the first n lanes, 0 in the others
+template <class T>
+INLINE V<T> below(int n) {
+  alignas(64) static constexpr T lanes[L] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  return pick(load(lanes) < set(T(n)), set(T(1)), set(T(0)));
+}
+// n numbers, fewer than sixteen, and zeros; what lies behind them is not touched
+template <class T>
+INLINE V<T> load_some(const T* p, int n) {
+  T x[L] = {};
+  for (int k = 0; k < n; k++) x[k] = p[k];
+  return load(x);
+}
+#if defined(__AVX512F__)
+INLINE V<float> load_some(const float* p, int n) { return {{_mm512_maskz_loadu_ps(__mmask16((1u << n) - 1), p)}}; }
+#elif defined(__AVX2__)
+INLINE V<float> load_some(const float* p, int n) {
+  alignas(64) static constexpr int32_t yes[2 * L] = {-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1};
+  const int32_t* mask = yes + L - n;
+  return {{_mm256_maskload_ps(p, _mm256_loadu_si256((const __m256i*)mask)), _mm256_maskload_ps(p + 8, _mm256_loadu_si256((const __m256i*)(mask + 8)))}};
+}
+#endif
+
 // the sum of the sixteen lanes, always as 8 + 8, 4 + 4, 2 + 2, 1 + 1
 template <class T>
 INLINE T sum(V<T> x) {

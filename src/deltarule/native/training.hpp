@@ -79,6 +79,8 @@ struct Training {
 
   void forward(Member me, Worker<T>& worker, const Batch<T>& batch) {
     const Span mine = samples(me, batch);
+    if (data->labels)          // they lie anywhere, and will be wanted at the top
+      for (int s = mine.first; s < mine.last; s++) __builtin_prefetch(data->labels + batch.row(s));
     for (int l = 0; l < chain.n; l++) {
       Stage<T>& y = *chain.stages[l];
       if (l ? y.by_rows || chain.stages[l - 1]->by_rows : !y.by_rows) barrier_wait(me.barrier);
@@ -136,7 +138,7 @@ struct Training {
     V<T> total = set(T(0));
     const T* w = p.theta + q.offset + (ptrdiff_t)i * q.ld;
     for (int j = 0; j < q.decayed; j += L) {
-      const V<T> x = load(w + j) * below<T>(q.decayed, j);
+      const V<T> x = load(w + j) * below<T>(q.decayed - j);
       total = fma(x, x, total);
     }
     return deltarule::DELTARULE_ISA::sum(total);

@@ -327,7 +327,9 @@ def _epoch(
 def _shares(part: Slice, weights: NDArray[Any] | None) -> NDArray[np.float64]:
     """What each mini-batch weighs in the epoch's mean: its rows, or their weights."""
     if weights is None:
-        return np.diff(part.ends, prepend=0).astype(np.float64)
+        shares = part.ends.astype(np.float64)
+        shares[1:] -= part.ends[:-1]
+        return shares
     return np.array([float(weights[rows].sum()) for rows in part.batches])
 
 
