@@ -21,7 +21,7 @@ from deltarule.bench.problem import Problem, reference, save
 __all__ = ["KEEP", "TOLERANCE", "Lane", "Race", "disagreement"]
 
 TOLERANCE = 1e-4  # of costs (or ŷ), relative to the largest of the reference
-KEEP = 0.6  # of a peer's best first measurement: what is slower than that does not take part in the rounds
+KEEP = 0.7  # of a peer's best first measurement: what is slower than that does not take part in the rounds
 
 
 @dataclass
