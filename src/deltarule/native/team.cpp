@@ -83,7 +83,7 @@ struct Barrier {
   alignas(64) std::atomic<unsigned> round{0};  // futex word: wait() sleeps until it changes
   const unsigned n;
   const int spins;
-  // Some 50 us of spinning: longer than an honest imbalance. More threads than processors never spin: whoever spins
+  // Less than 100 us of spinning: longer than an honest imbalance. More threads than processors never spin: whoever spins
   // keeps from its processor the very thread it waits for.
   explicit Barrier(int n) : n(static_cast<unsigned>(n)), spins(n > 1 && n <= processors() ? 2000 : 0) {}
 };
