@@ -35,8 +35,9 @@ class InnerCrew:
 
 
 @pytest.fixture
-def race(tmp_path):
-    """`race(case)`: an empty race within this process; `.said` is what it told."""
+def race(tmp_path, monkeypatch):
+    """`race(case)`: an empty race within this process, without rests; `.said` is what it told."""
+    monkeypatch.setattr("deltarule.bench.race.REST", 0)
 
     def make(case, crew=None):
         said = []

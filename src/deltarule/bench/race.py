@@ -6,6 +6,7 @@ Only one process computes at a time, so nobody disturbs anybody; what the machin
 from __future__ import annotations
 
 import statistics
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -18,9 +19,10 @@ from deltarule.bench.crew import Crew, Worker, WorkerError
 from deltarule.bench.peer import Formulation, Peer
 from deltarule.bench.problem import Problem, reference, save
 
-__all__ = ["KEEP", "TOLERANCE", "Lane", "Race", "disagreement"]
+__all__ = ["KEEP", "REST", "TOLERANCE", "Lane", "Race", "disagreement"]
 
 TOLERANCE = 1e-4  # of costs (or ŷ), relative to the largest of the reference
+REST = 0.3  # seconds before each measurement: the threads of whoever computed before spin for a while
 KEEP = 0.7  # of a peer's best first measurement: what is slower than that does not take part in the rounds
 
 
@@ -111,6 +113,7 @@ class Race:
             self.tell(f"  {lane}: {error}")
 
     def _measured(self, lane: Lane) -> float:
+        time.sleep(REST)
         answer = lane.worker.ask("measure", job=lane.job)
         return float(answer["work"] / answer["seconds"])
 

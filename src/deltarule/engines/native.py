@@ -223,7 +223,7 @@ class _Pace:
 
     LOOKS = 3  # calls that a number of threads is judged by: the middle one of its last
     LOOK_AGAIN = 24  # calls until the other is tried again: a neighbour may have come or gone
-    SHORTEST = 2e-3  # seconds; shorter calls tell nothing
+    SHORTEST = 1e-2  # seconds; shorter calls tell more of their beginning than of their pace
 
     def __init__(self) -> None:
         self.seconds: dict[int, deque[float]] = {}  # for a unit of work, by number of threads
