@@ -305,26 +305,6 @@ def train(
     settings: Settings,
 ) -> Outcome:
     """Run the updates of a slice: θ, state ← optimiser(θ, ∂C/∂θ of the next mini-batch, state)."""
-    outcome = _descend(net, theta, state, X, t, sample_weight, part, settings)
-    if outcome.diverged is None:
-        return outcome
-    done = outcome.diverged - part.first_step
-    if done == 0:
-        return Outcome(theta, state, outcome.costs[:0], outcome.diverged)
-    before = Slice(part.order, part.ends[:done], part.rates[:done], part.optimizers[:done], part.first_step)
-    return _descend(net, theta, state, X, t, sample_weight, before, settings)._replace(diverged=outcome.diverged)
-
-
-def _descend(
-    net: Architecture,
-    theta: NDArray[Any],
-    state: State,
-    X: NDArray[Any],
-    t: NDArray[Any],
-    sample_weight: NDArray[Any] | None,
-    part: Slice,
-    settings: Settings,
-) -> Outcome:
     optimizer = part.optimizers[0]
     rule, constants = _RULES[type(optimizer)]
     values, rest = constants(part, state)
@@ -345,8 +325,13 @@ def _descend(
             np.inf if settings.clip_norm is None else settings.clip_norm,
             np.inf if settings.clip_value is None else settings.clip_value, costs, team,
         )  # fmt: skip
-    diverged = None if done == len(costs) else part.first_step + done
-    return Outcome(new_theta, new_state, costs[:done], diverged)
+    if done == updates:
+        return Outcome(new_theta, new_state, costs)
+    diverged = part.first_step + done
+    if done == 0:
+        return Outcome(theta, state, costs[:0], diverged)
+    before = Slice(part.order, part.ends[:done], part.rates[:done], part.optimizers[:done], part.first_step)
+    return train(net, theta, state, X, t, sample_weight, before, settings)._replace(diverged=diverged)  # up to there
 
 
 # The constants of each update, by optimiser (see optimizers.hpp), and what of the state is no array like θ

@@ -34,7 +34,7 @@ struct Training {
 
   // one batch
 
-  // false if an earlier step was bad: then nothing is updated any more
+  // false if an earlier step was bad, or Python wants the call to end: then nothing is updated any more
   bool step(Member me, const int64_t* order, int64_t m, int64_t number, Update<T>& u, bool whole) {
     Worker<T>& worker = workers[me.id];
     double total = 0, sum = 0;
