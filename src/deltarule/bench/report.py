@@ -174,7 +174,7 @@ def chart(results: Mapping[str, Any], folder: Path) -> Path:
     axes.set_xlabel(f"samples a second, {TITLES['native'] if native else 'the fastest'} = 1; further right is faster")
     handles = dict(zip(*reversed(axes.get_legend_handles_labels())))
     ordered = [title for title in TITLES.values() if title in handles]
-    figure.legend([handles[title] for title in ordered], ordered, loc="outside upper center", ncols=5, frameon=False)
+    figure.legend([handles[title] for title in ordered], ordered, loc="outside upper center", ncols=3, frameon=False)
     path = folder / "chart.svg"
     figure.savefig(path)
     return path
