@@ -27,10 +27,6 @@ INLINE int round_up(int n, int k) { return (n + k - 1) / k * k; }
 struct Span {  // [first, last)
   int first, last;
 };
-INLINE Span share(int n, int id, int size, int unit = 1) {  // what thread id of `size` takes of n
-  int units = (n + unit - 1) / unit, first = int((long)units * id / size) * unit, last = int((long)units * (id + 1) / size) * unit;
-  return {first < n ? first : n, last < n ? last : n};
-}
 
 // Rows of the data that will be gathered soon are touched from inside the kernel, two lines every fourth k.
 struct Ahead {

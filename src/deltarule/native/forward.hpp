@@ -1,4 +1,5 @@
-// forward.hpp: the outputs of every row. Each thread takes tiles of samples through all layers, in buffers of its own.
+// forward.hpp: the outputs of every row. Each thread takes tile after tile of samples through all layers, in
+// buffers of its own.
 #pragma once
 #include "chain.hpp"
 #include "team.hpp"
@@ -13,13 +14,14 @@ struct Forward {
   Chain<T>* chains;
   Worker<T>* workers;
   double operations;           // a tile
+  int64_t next;                // tile that nobody has taken yet
   bool stop;
 
   static void run(void* context, Member me) {
     Forward& self = *static_cast<Forward*>(context);
     const int64_t tiles = (self.m + S - 1) / S;
     Patience patience;
-    for (int64_t tile = tiles * me.id / me.size, last = tiles * (me.id + 1) / me.size; tile < last; tile++) {
+    for (int64_t tile; (tile = __atomic_fetch_add(&self.next, 1, __ATOMIC_RELAXED)) < tiles;) {
       if (__atomic_load_n(&self.stop, __ATOMIC_RELAXED)) return;
       self.tile(self.chains[me.id], self.workers[me.id], tile * S);
       if (me.id == 0 && patience.ends(self.operations)) __atomic_store_n(&self.stop, true, __ATOMIC_RELAXED);
@@ -61,7 +63,7 @@ void forward(const Network& net, const void* theta, const Samples& data, int64_t
   place(count);
   Memory buffers(count.used);
   place(buffers);
-  Forward<T> job{&data, m, static_cast<T*>(z), static_cast<T*>(y), chains, workers, 2. * S * double(net.size), false};
+  Forward<T> job{&data, m, static_cast<T*>(z), static_cast<T*>(y), chains, workers, 2. * S * double(net.size), 0, false};
   team_run(threads, Forward<T>::run, &job);
 }
 

@@ -7,18 +7,12 @@ namespace deltarule::DELTARULE_ISA {
 // sixteen numbers of X; uint8 means x / 255, rounded once: x/255 = q + (x - 255 q)/255 with q near
 template <class T, class X>
 INLINE V<T> numbers(const X* p) {
-  if constexpr (sizeof(X) == sizeof(T)) {
-    return load(reinterpret_cast<const T*>(p));
-  } else {
-    T t[L];
-    UNROLL for (int q = 0; q < L; q++) t[q] = T(p[q]);
-    V<T> x = load(t);
-    if constexpr (sizeof(X) == 1) {
-      const V<T> inverse = set(T(1) / 255), near = x * inverse;
-      return fma(fnma(near, set(T(255)), x), inverse, near);
-    }
-    return x;
+  const V<T> x = convert<T>(p);
+  if constexpr (sizeof(X) == 1) {
+    const V<T> inverse = set(T(1) / 255), near = x * inverse;
+    return fma(fnma(near, set(T(255)), x), inverse, near);
   }
+  return x;
 }
 // those from feature j on, the constant 1 behind the last, and zeros
 template <class T, class X>

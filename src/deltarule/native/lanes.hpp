@@ -100,6 +100,28 @@ INLINE float64x2_t sqrt_(float64x2_t a) { return vsqrtq_f64(a); }
 #error "deltarule's kernels need fma: x86-64-v3, x86-64-v4 or aarch64"
 #endif
 
+// one register of T from as many uint8, float or double at p (g++ 12 by itself converts them one at a time)
+#if defined(__AVX512F__)
+INLINE __m512 converted_(const uint8_t* p, float) { return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i*)p))); }
+INLINE __m512d converted_(const uint8_t* p, double) { return _mm512_cvtepi32_pd(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i*)p))); }
+INLINE __m512 converted_(const double* p, float) {
+  return _mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps(_mm512_loadu_pd(p))), _mm512_cvtpd_ps(_mm512_loadu_pd(p + 8)), 1);
+}
+INLINE __m512d converted_(const float* p, double) { return _mm512_cvtps_pd(_mm256_loadu_ps(p)); }
+#elif defined(__AVX2__)
+INLINE __m256 converted_(const uint8_t* p, float) { return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i*)p))); }
+INLINE __m256d converted_(const uint8_t* p, double) { return _mm256_cvtepi32_pd(_mm_cvtepu8_epi32(_mm_loadu_si32(p))); }
+INLINE __m256 converted_(const double* p, float) { return _mm256_set_m128(_mm256_cvtpd_ps(_mm256_loadu_pd(p + 4)), _mm256_cvtpd_ps(_mm256_loadu_pd(p))); }
+INLINE __m256d converted_(const float* p, double) { return _mm256_cvtps_pd(_mm_loadu_ps(p)); }
+#else
+template <class X, class T>
+INLINE typename Hardware<T>::real converted_(const X* p, T) {
+  typename Hardware<T>::real r;
+  UNROLL for (int k = 0; k < Hardware<T>::lanes; k++) r[k] = T(p[k]);
+  return r;
+}
+#endif
+
 #define EACH(R, expression)                            \
   R r;                                                 \
   UNROLL for (int k = 0; k < R::N; k++) r.h[k] = (expression); \
@@ -110,6 +132,13 @@ INLINE V<T> load(const T* p) {
   V<T> r;
   UNROLL for (int k = 0; k < V<T>::N; k++) __builtin_memcpy(&r.h[k], p + k * Hardware<T>::lanes, REGISTER);
   return r;
+}
+template <class T, class X>
+INLINE V<T> convert(const X* p) {
+  if constexpr (sizeof(X) == sizeof(T)) return load(p);
+  else {
+    EACH(V<T>, converted_(p + k * Hardware<T>::lanes, T(0)));
+  }
 }
 template <class T>
 INLINE void store(T* p, V<T> x) {

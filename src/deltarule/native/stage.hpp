@@ -61,10 +61,16 @@ struct Worker {              // what one thread has for itself
   T *few, *row;              // [FEW][padded n], samples one after the other; [padded n], a row of the gradient
   T *panels;                 // of X: the first stage's inputs, each thread's own copy
   T *y, *t;                  // [n_outputs][L], outputs and targets of sixteen samples
+  const double* cuts;        // of everything, this thread's share is [cuts[0], cuts[1])
   Ahead ahead;
   Patience patience;
   int64_t pieces;            // of batches, so far
   V<T> watch;                // NaN once a gradient or an update was not finite
+
+  INLINE Span share(int n, int unit = 1) const {
+    const int units = (n + unit - 1) / unit, first = int(units * cuts[0] + 0.5) * unit, last = int(units * cuts[1] + 0.5) * unit;
+    return {first < n ? first : n, last < n ? last : n};
+  }
 };
 
 template <class T>

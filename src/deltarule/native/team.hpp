@@ -11,6 +11,7 @@ int processors();
 
 struct Barrier;
 void barrier_wait(Barrier* barrier);  // until every thread of the team is here
+double nanoseconds();                 // on a clock that never goes back
 
 struct Member {  // of a team
   int id, size;

@@ -9,7 +9,7 @@
 // A batch of more than PIECE samples goes piece by piece; the sums go on where they stopped: the same bits.
 #pragma once
 #include "chain.hpp"
-#include "team.hpp"
+#include "shares.hpp"
 
 namespace deltarule::DELTARULE_ISA {
 
@@ -22,6 +22,7 @@ struct Training {
   int64_t m;                   // of the batch whose gradient is wanted
   double weight_decay;
   Chain<T> chain;
+  Shares shares;
   Worker<T>* workers;
   Parameters<T> p;
   T* costs;                    // C of every sample of a piece
@@ -48,12 +49,11 @@ struct Training {
       worker.pieces++;
       forward(me, worker, piece);
       backward(me, worker, piece);
-      if (to.begins && weight_decay != 0) own_rows(me, [&](Stage<T>& y, int row, int i) { squares[row] = row_squares(y.matrix, i); });
+      if (to.begins && weight_decay != 0) own_rows(worker, [&](Stage<T>& y, int row, int i) { squares[row] = row_squares(y.matrix, i); });
       barrier_wait(me.barrier);
       if (const int64_t found = __atomic_load_n(&bad, __ATOMIC_RELAXED); found && found < number) return false;
       if (const int64_t found = __atomic_load_n(&stop, __ATOMIC_RELAXED); found && found <= worker.pieces) return false;
-      for (int l = chain.lowest; l < chain.n; l++)
-        if (Stage<T>& y = *chain.stages[l]; y.trainable) y.gradient(piece, worker, to, share(y.matrix.rows, me.id, me.size));
+      gradients(me, worker, piece, to);
       if (me.id) continue;
       for (int s = 0; s < piece.m; s++) sum += double(piece.weight(s)) * costs[s];
       // only a long step is asked in its middle; threads leave together, at the next piece's barrier
@@ -61,6 +61,22 @@ struct Training {
     }
     if (me.id == 0) finish_cost(sum / total, number);
     return true;
+  }
+
+  // the rows' gradients and updates, by the clock: from here on the shares are those drawn up in the last step
+  void gradients(Member me, Worker<T>& worker, const Batch<T>& batch, const Descending<T>& to) {
+    const double *cuts = shares.cuts[worker.pieces & 1], began = me.size > 1 ? nanoseconds() : 0;
+    double work = 0;
+    worker.cuts = cuts + me.id;
+    for (int l = chain.lowest; l < chain.n; l++)
+      if (Stage<T>& y = *chain.stages[l]; y.trainable) {
+        const Span rows = worker.share(y.matrix.rows);
+        y.gradient(batch, worker, to, rows);
+        work += double(rows.last - rows.first) * y.matrix.width * batch.m;
+      }
+    if (me.size == 1) return;
+    shares.measured(me.id, work, nanoseconds() - began);
+    if (me.id == 0) shares.draw(cuts, shares.cuts[~worker.pieces & 1]);
   }
 
   void finish_cost(double mean, int64_t number) {
@@ -78,14 +94,14 @@ struct Training {
   }
 
   void forward(Member me, Worker<T>& worker, const Batch<T>& batch) {
-    const Span mine = samples(me, batch);
+    const Span mine = samples(worker, batch);
     if (data->labels)          // they lie anywhere, and will be wanted at the top
       for (int s = mine.first; s < mine.last; s++) __builtin_prefetch(data->labels + batch.row(s));
     for (int l = 0; l < chain.n; l++) {
       Stage<T>& y = *chain.stages[l];
       if (l ? y.by_rows || chain.stages[l - 1]->by_rows : !y.by_rows) barrier_wait(me.barrier);
       if (mine.first < mine.last) y.pack_inputs(batch, mine);
-      visit(y, me, batch, y.n_out, mine, [&](Span rows, Span some) { y.forward(batch, worker, rows, some); });
+      visit(y, worker, batch, y.n_out, mine, [&](Span rows, Span some) { y.forward(batch, worker, rows, some); });
     }
     if (chain.top().by_rows) barrier_wait(me.barrier);
     for (int s = mine.first; s < mine.last; s += L) output(batch, worker, s);
@@ -104,31 +120,32 @@ struct Training {
   }
 
   void backward(Member me, Worker<T>& worker, const Batch<T>& batch) {
-    const Span mine = samples(me, batch);
+    const Span mine = samples(worker, batch);
     bool split = false;        // by rows, in the stage above
     for (int l = chain.n - 1; l > chain.lowest; l--) {
       Stage<T>& y = *chain.stages[l];
       if (y.by_rows || split) barrier_wait(me.barrier);
-      visit(y, me, batch, y.n_in, mine, [&](Span rows, Span some) { y.backward(batch, worker, rows, some); });
+      visit(y, worker, batch, y.n_in, mine, [&](Span rows, Span some) { y.backward(batch, worker, rows, some); });
       split = y.by_rows;
     }
   }
 
-  static Span samples(Member me, const Batch<T>& batch) { return share(round_up(batch.m, L), me.id, me.size, L); }
+  static Span samples(const Worker<T>& worker, const Batch<T>& batch) { return worker.share(round_up(batch.m, L), L); }
 
-  // f(rows, samples) for what this thread has to do of a stage of n features, if anything
+  // f(rows, samples) for what this thread has to do of a stage of n features, if anything; X is gathered even for no rows,
+  // as the next share may have some
   template <class F>
-  INLINE void visit(const Stage<T>& y, Member me, const Batch<T>& batch, int n, Span mine, F&& f) {
-    const Span rows = y.by_rows ? share(n, me.id, me.size) : Span{0, n}, some = y.by_rows ? Span{0, round_up(batch.m, L)} : mine;
-    if (rows.first < rows.last && some.first < some.last) f(rows, some);
+  INLINE void visit(const Stage<T>& y, const Worker<T>& worker, const Batch<T>& batch, int n, Span mine, F&& f) {
+    const Span rows = y.by_rows ? worker.share(n) : Span{0, n}, some = y.by_rows ? Span{0, round_up(batch.m, L)} : mine;
+    if ((rows.first < rows.last || !y.below) && some.first < some.last) f(rows, some);
   }
 
   // f(stage, its row's number among all, the row) for the rows of parameters that are this thread's
   template <class F>
-  INLINE void own_rows(Member me, F&& f) {
+  INLINE void own_rows(const Worker<T>& worker, F&& f) {
     int before = 0;
     for (int l = 0; l < chain.n; before += chain.stages[l++]->matrix.rows) {
-      const Span rows = share(chain.stages[l]->matrix.rows, me.id, me.size);
+      const Span rows = worker.share(chain.stages[l]->matrix.rows);
       for (int i = rows.first; i < rows.last; i++) f(*chain.stages[l], before + i, i);
     }
   }
@@ -154,7 +171,7 @@ struct Training {
   void update_whole(Member me, Worker<T>& worker, Update<T> u) {
     const double norm = descent->clip_norm;
     if (norm < __builtin_inf()) {
-      own_rows(me, [&](Stage<T>& y, int row, int i) {
+      own_rows(worker, [&](Stage<T>& y, int row, int i) {
         largest[row] = lengths[row] = T(0);
         if (!y.trainable) return;
         const Rectangle<T> q = whole_row(y.matrix, i);
@@ -168,20 +185,20 @@ struct Training {
         store(x, most);
         for (int k = 0; k < L; k++) largest[row] = x[k] > largest[row] || x[k] != x[k] ? x[k] : largest[row];
       });
-      u.scale = clip_factor(me, norm), u.decay = 0, u.clip = T(__builtin_inf());
+      u.scale = clip_factor(me, worker, norm), u.decay = 0, u.clip = T(__builtin_inf());
     }
-    own_rows(me, [&](Stage<T>& y, int, int i) {
+    own_rows(worker, [&](Stage<T>& y, int, int i) {
       if (y.trainable) updater<T>(descent->rule)(whole_row(y.matrix, i), p, u, worker.watch);
     });
   }
 
   // norm / |g| if |g| is longer, else 1; no square overflows
-  T clip_factor(Member me, double norm) {
+  T clip_factor(Member me, const Worker<T>& worker, double norm) {
     barrier_wait(me.barrier);
     T most = T(0);
     for (int row = 0; row < chain.rows; row++) most = largest[row] > most || largest[row] != largest[row] ? largest[row] : most;
     const T inverse = most > 0 ? 1 / most : T(1);
-    own_rows(me, [&](Stage<T>& y, int row, int i) {
+    own_rows(worker, [&](Stage<T>& y, int row, int i) {
       if (!y.trainable) return;
       const Rectangle<T> q = whole_row(y.matrix, i);
       V<T> total = set(T(0));
@@ -219,10 +236,12 @@ struct Training {
 
   static void run(void* context, Member me) {
     Training& self = *static_cast<Training*>(context);
+    if (me.size != self.shares.size) self.shares.begin(me.size);  // alone after all
+    self.workers[me.id].cuts = self.shares.cuts[0] + me.id;
     if (self.descent) return self.descend(me);
     Update<T> u{Rule::sgd, {}, T(0), T(self.weight_decay), T(__builtin_inf())};
     if (!self.step(me, nullptr, self.m, 1, u, true)) return;
-    self.own_rows(me, [&](Stage<T>& y, int, int i) {
+    self.own_rows(self.workers[me.id], [&](Stage<T>& y, int, int i) {
       if (y.trainable) finish_gradient(self.whole_row(y.matrix, i), self.p, u);
     });
   }
@@ -247,8 +266,9 @@ struct Training {
   // f() with everything in its place
   template <class F>
   static void prepare(Training& self, const Network& net, const void* theta, const Masks* masks, int threads, int samples, int states, bool whole, F&& f) {
-    Memory objects(Chain<T>::objects(net) + threads * (sizeof(Worker<T>) + 64) + 64);
+    Memory objects(Chain<T>::objects(net) + threads * (sizeof(Worker<T>) + 64) + Shares::bytes(threads) + 64);
     self.workers = take<Worker<T>>(objects, threads);
+    self.shares.place(objects, threads), self.shares.begin(threads);
     self.chain.build(objects, net, self.data->element, true, masks);
     samples = round_up(samples < PIECE ? samples : PIECE, L);
     Arena count;
@@ -263,7 +283,7 @@ struct Training {
 
 template <class T>
 double gradient(const Network& net, const void* theta, const Samples& data, int64_t m, double weight_decay, void* gradient, int threads) {
-  Training<T> job{&data, nullptr, m, weight_decay, {}, {}, {}, {}, {}, {}, {}, 0, 0, 0, 6. * double(net.size)};
+  Training<T> job{&data, nullptr, m, weight_decay, {}, {}, {}, {}, {}, {}, {}, {}, 0, 0, 0, 6. * double(net.size)};
   Training<T>::prepare(job, net, theta, nullptr, threads, int(m < PIECE ? m : PIECE), 0, true, [&] {
     team_run(threads, Training<T>::run, &job);
     job.empty(job.p.gradient, static_cast<T*>(gradient));
@@ -273,7 +293,7 @@ double gradient(const Network& net, const void* theta, const Samples& data, int6
 
 template <class T>
 int64_t train(const Network& net, const void* theta, void* new_theta, const Samples& data, const Masks& masks, const Descent& to, int threads) {
-  Training<T> job{&data, &to, 0, to.weight_decay, {}, {}, {}, {}, {}, {}, {}, 0, 0, 0, 6. * double(net.size)};
+  Training<T> job{&data, &to, 0, to.weight_decay, {}, {}, {}, {}, {}, {}, {}, {}, 0, 0, 0, 6. * double(net.size)};
   int64_t most = 0;
   for (int64_t k = 0, first = 0; k < to.batches; first = to.ends[k++]) most = to.ends[k] - first > most ? to.ends[k] - first : most;
   const bool whole = most > PIECE || to.clip_norm < __builtin_inf();
