@@ -37,7 +37,7 @@ def _key(seed: int, purpose: str, *index: int) -> np.random.SeedSequence:
     SeedSequence alone drops trailing zeros and runs large numbers into their neighbours.
     """
     words = [word for n in map(int, (seed, *index)) for word in (n & 0xFFFFFFFF, n >> 32)]
-    return np.random.SeedSequence([_PURPOSES[purpose], len(index), *words])
+    return np.random.SeedSequence(np.array([_PURPOSES[purpose], len(index), *words], np.uint32))
 
 
 def generator(seed: int, purpose: str, *index: int) -> np.random.Generator:

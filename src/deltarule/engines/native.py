@@ -254,8 +254,10 @@ def _team(pace: _Pace, asked: int | None, work: float, barriers: float) -> Itera
     """
     fixed = resolve_threads(asked)
     with _calls.one_more() as callers:
-        most = max(1, min(most_threads() // callers, int(work / barriers / WORK_FOR_A_THREAD) + 1))
-        threads = fixed or pace.threads(most)
+        threads = fixed
+        if threads is None:
+            worth = int(work / barriers / WORK_FOR_A_THREAD) + 1
+            threads = pace.threads(max(1, min(most_threads() // callers, worth)) if worth > 1 else 1)
         began = perf_counter()
         yield threads
         if not fixed:

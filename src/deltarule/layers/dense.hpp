@@ -230,7 +230,7 @@ struct Dense : Stage<T> {
           q.out = to.p.gradient + place, q.ldo = matrix.ld, q.start = to.begins ? Start::zero : Start::partial;
           strip<false>(q, r, w, worker.ahead);
         } else {
-          fetch(to, place, r, w);
+          if (to.far) fetch(to, place, r, w);
           strip<false>(q, r, w, worker.ahead);
           to.update({place, matrix.ld, worker.block, PANEL, r, w, matrix.used - j, matrix.decayed - j}, to.p, to.u, worker.watch);
         }

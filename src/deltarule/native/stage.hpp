@@ -79,6 +79,7 @@ struct Descending {          // the state of the descent in one step
   Update<T> u;
   Updater<T> update;
   bool whole;                // the gradient is needed whole before the update
+  bool far;                  // parameters had better be fetched ahead
   bool begins;               // with this chunk of the batch
 };
 

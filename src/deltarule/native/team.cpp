@@ -82,12 +82,28 @@ int processors() {
 struct Barrier {
   alignas(64) std::atomic<unsigned> arrived{0};
   alignas(64) std::atomic<unsigned> round{0};  // futex word: wait() sleeps until it changes
+  alignas(64) std::atomic<double> brief{0};    // until this moment waits spin briefly
   const unsigned n;
-  const int spins;
-  // Less than 100 us of spinning: longer than an honest imbalance. More threads than processors never spin: whoever spins
-  // keeps from its processor the very thread it waits for.
-  explicit Barrier(int n) : n(static_cast<unsigned>(n)), spins(n > 1 && n <= processors() ? 2000 : 0) {}
+  const bool spins;
+  // More threads than processors never spin: whoever spins keeps from its processor the very thread it waits for.
+  explicit Barrier(int n) : n(static_cast<unsigned>(n)), spins(n > 1 && n <= processors()) {}
 };
+
+// Spinning costs less than sleep and wake (50 us on a virtual machine) as long as the others are at work. If they do not
+// come for some tenths of a millisecond, one of them has lost its processor to another process: then for a while waits
+// sleep soon, so that the system can give it ours.
+namespace {
+constexpr int BRIEF = 2000, LONG = 30000;  // pauses of about 13 ns
+constexpr double WHILE = 5e7;              // ns
+
+bool spin(const Barrier* b, unsigned mine, int pauses) {
+  for (int k = 0; k < pauses; k++) {
+    if (b->round.load(std::memory_order_acquire) != mine) return true;
+    pause();
+  }
+  return false;
+}
+}  // namespace
 
 void barrier_wait(Barrier* b) {
   if (b->n == 1) return;
@@ -98,9 +114,12 @@ void barrier_wait(Barrier* b) {
     b->round.notify_all();  // no system call unless somebody sleeps
     return;
   }
-  for (int spin = 0; spin < b->spins; spin++) {
-    if (b->round.load(std::memory_order_acquire) != mine) return;
-    pause();
+  if (b->spins) {
+    if (spin(b, mine, BRIEF)) return;
+    if (nanoseconds() >= b->brief.load(std::memory_order_relaxed)) {
+      if (spin(b, mine, LONG)) return;
+      b->brief.store(nanoseconds() + WHILE, std::memory_order_relaxed);
+    }
   }
   b->round.wait(mine, std::memory_order_acquire);
 }

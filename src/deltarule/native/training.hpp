@@ -14,6 +14,7 @@
 namespace deltarule::DELTARULE_ISA {
 
 constexpr int PIECE = 1024;
+constexpr size_t NEAR = 1 << 17;  // bytes
 
 template <class T>
 struct Training {
@@ -32,6 +33,7 @@ struct Training {
   int64_t bad;                 // the first step whose cost, gradient or update was not finite
   int64_t stop;                // Python wants the call to end before this piece
   double operations;           // a sample
+  bool far;                    // parameters and state do not stay near a core by themselves
 
   // one batch
 
@@ -43,7 +45,7 @@ struct Training {
     else total = double(m);
     if (total == 0) total = 1;  // a batch without weight has no gradient
     u.scale = T(1 / total);
-    Descending<T> to{p, u, descent ? updater<T>(descent->rule) : nullptr, whole, true};
+    Descending<T> to{p, u, descent ? updater<T>(descent->rule) : nullptr, whole, far, true};
     for (int64_t first = 0; first < m; first += PIECE, to.begins = false) {
       const Batch<T> piece{data, order ? order + first : nullptr, first, int(m - first < PIECE ? m - first : PIECE), number};
       worker.pieces++;
@@ -110,11 +112,16 @@ struct Training {
   void output(const Batch<T>& batch, Worker<T>& worker, int s) {
     const int K = chain.n_outputs;
     T w[L];
-    for (int q = 0; q < L; q++) {
-      w[q] = batch.weight(s + q);
-      const int64_t row = batch.row(s + q);
+    int64_t row[L];
+    for (int q = 0; q < L; q++) row[q] = batch.row(s + q), w[q] = batch.weight(s + q);
+    if (data->labels) {
+      int32_t label[L];        // as short as lanes are
+      for (int q = 0; q < L; q++) label[q] = int32_t(data->labels[row[q]]);
       for (int k = 0; k < K; k++)
-        worker.t[k * L + q] = data->labels ? T(data->labels[row] == k) : static_cast<const T*>(data->targets)[row * K + k];
+        for (int q = 0; q < L; q++) worker.t[k * L + q] = T(label[q] == k);
+    } else {
+      for (int q = 0; q < L; q++)
+        for (int k = 0; k < K; k++) worker.t[k * L + q] = static_cast<const T*>(data->targets)[row[q] * K + k];
     }
     store(costs + s, chain.output.delta(at(chain.top().z, K, 0, s), worker.y, worker.t, load(w), at(chain.top().d, K, 0, s)));
   }
@@ -275,6 +282,7 @@ struct Training {
     self.place(count, threads, samples, states, whole);
     Memory buffers(count.used);
     self.place(buffers, threads, samples, states, whole);
+    self.far = size_t(self.chain.parameters) * (1 + states) * sizeof(T) > NEAR;
     self.fill(static_cast<const T*>(theta), self.p.theta);
     for (int l = 0; l < self.chain.n; l++) self.chain.stages[l]->bind(self.p.theta);
     f();
@@ -283,7 +291,7 @@ struct Training {
 
 template <class T>
 double gradient(const Network& net, const void* theta, const Samples& data, int64_t m, double weight_decay, void* gradient, int threads) {
-  Training<T> job{&data, nullptr, m, weight_decay, {}, {}, {}, {}, {}, {}, {}, {}, 0, 0, 0, 6. * double(net.size)};
+  Training<T> job{&data, nullptr, m, weight_decay, {}, {}, {}, {}, {}, {}, {}, {}, 0, 0, 0, 6. * double(net.size), false};
   Training<T>::prepare(job, net, theta, nullptr, threads, int(m < PIECE ? m : PIECE), 0, true, [&] {
     team_run(threads, Training<T>::run, &job);
     job.empty(job.p.gradient, static_cast<T*>(gradient));
@@ -293,7 +301,7 @@ double gradient(const Network& net, const void* theta, const Samples& data, int6
 
 template <class T>
 int64_t train(const Network& net, const void* theta, void* new_theta, const Samples& data, const Masks& masks, const Descent& to, int threads) {
-  Training<T> job{&data, &to, 0, to.weight_decay, {}, {}, {}, {}, {}, {}, {}, {}, 0, 0, 0, 6. * double(net.size)};
+  Training<T> job{&data, &to, 0, to.weight_decay, {}, {}, {}, {}, {}, {}, {}, {}, 0, 0, 0, 6. * double(net.size), false};
   int64_t most = 0;
   for (int64_t k = 0, first = 0; k < to.batches; first = to.ends[k++]) most = to.ends[k] - first > most ? to.ends[k] - first : most;
   const bool whole = most > PIECE || to.clip_norm < __builtin_inf();

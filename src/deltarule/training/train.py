@@ -283,14 +283,14 @@ class Pace:
         self.by_step, self.seconds, self.most = by_step, 0.0, 1
 
     def updates(self) -> int:
-        """One where a callback looks at each; else as many as fill a slice's time: 1, 2, 4, … at first."""
+        """One where a callback looks at each; else as many as fill a slice's time: 1, 8, 64, … at first."""
         if self.by_step:
             return 1
         return max(1, min(self.most, int(SECONDS_A_SLICE / self.seconds))) if self.seconds else 1
 
     def took(self, updates: int, seconds: float) -> None:
         """Remember how long an update took."""
-        self.seconds, self.most = max(seconds / updates, 1e-9), max(self.most, 2 * updates)
+        self.seconds, self.most = max(seconds / updates, 1e-9), max(self.most, 8 * updates)
 
 
 def _epoch(
