@@ -153,7 +153,7 @@ def test_the_content_is_on_disk_before_the_name_changes(model: Path, monkeypatch
     monkeypatch.setattr(os, "fsync", lambda f: (done.append("fsync"), fsync(f)))
     monkeypatch.setattr(os, "replace", lambda a, b: (done.append("replace"), replace(a, b)))
     Network("2/2").save(model)
-    assert done == ["fsync", "replace"]
+    assert done == ["fsync", "replace", "fsync"]  # the content, then the name
 
 
 def test_a_file_cannot_stand_where_a_folder_is(tmp_path: Path) -> None:
@@ -387,7 +387,12 @@ def test_metadata_that_are_none(tmp_path: Path, text: str) -> None:
 
 def test_metadata_without_end_are_not_read(tmp_path: Path) -> None:
     write(tmp_path / "model", text=json.dumps(GOOD) + " " * 10_000_000)
-    refused(tmp_path / "model", "the metadata are longer than 10000000 characters")
+    refused(tmp_path / "model", "claims a header of 10,000")
+    write(tmp_path / "model", text=json.dumps(GOOD | {"network": ["4"] * 200_000}))
+    refused(tmp_path / "model", "values in")
+    with pytest.raises(FileFormatError, match="read and written"):
+        files.write(tmp_path / "large", {}, {"words": ["a"] * 200_000})
+    assert not (tmp_path / "large").exists()
 
 
 def test_preprocessing_must_fit_its_network(tmp_path: Path) -> None:

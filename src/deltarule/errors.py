@@ -5,6 +5,8 @@ A message names the layer, the dimension, what was expected, what came, and what
 
 from __future__ import annotations
 
+from typing import Any
+
 __all__ = [
     "DataError",
     "DeltaruleError",
@@ -51,11 +53,22 @@ class MissingExtraError(DeltaruleError, ImportError):
 
 
 class DivergenceError(DeltaruleError, ArithmeticError):
-    """Training left the finite numbers; the network keeps the last finite weights.
+    """Training left the finite numbers; the network keeps the best weights, or the last finite ones in the first epoch.
 
-    `epoch` and `step` count from 1, `layer` is the first stage whose numbers are not finite (0: the cost itself).
+    `epoch` and `step` count from 1, `layer` is the first stage whose numbers are not finite (0: the cost itself),
+    `sample` the first row of X for which they are not (None: only in a sum over rows), `history` what was recorded.
     """
 
-    def __init__(self, message: str, *, epoch: int = 0, step: int = 0, layer: int = 0) -> None:
-        super().__init__(message)
-        self.epoch, self.step, self.layer = epoch, step, layer
+    def __init__(
+        self, what: str, remedy: str = "", *, epoch: int = 0, step: int = 0, layer: int = 0, sample: int | None = None
+    ) -> None:
+        super().__init__(". ".join(part for part in (what, remedy) if part))
+        self.what, self.remedy = what, remedy
+        self.epoch, self.step, self.layer, self.sample = epoch, step, layer, sample
+        self.history: Any = None
+
+    def ended(self, kept: str, history: Any) -> DivergenceError:
+        """The same, with the weights that are kept and the history."""
+        self.args = (f"{self.what}. {kept[:1].upper()}{kept[1:]}. {self.remedy}",)
+        self.history = history
+        return self

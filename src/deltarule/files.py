@@ -1,34 +1,51 @@
-"""Model files: safetensors with one metadata key that holds JSON. Reading executes nothing.
+"""Model and checkpoint files: safetensors with a metadata key that holds JSON. Reading executes nothing.
 
-    metadata  {"deltarule": JSON text: format, network, cost, dtype, …}
-    arrays    "1.W", "1.b", …  and "preprocessing.mean", … where the model has them
+    model       {"deltarule": JSON text: format, network, cost, dtype, …}
+                arrays "1.W", "1.b", …  and "preprocessing.mean", … where the model has them
+    checkpoint  {"deltarule checkpoint": JSON text, "sha256": of that text and of every array}
 
-What the JSON must hold is said by whoever writes it (network.py); here stand the container and its faults.
+What the JSON must hold is said by whoever writes it (network.py, checkpoint.py); here stand the container, how it comes
+to disk whole or not at all, and its faults. What a reader takes is bounded by the file's own size.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deltarule.errors import FileFormatError
 
-__all__ = ["FORMAT", "check_arrays", "fields", "read", "write", "write_bytes"]
+__all__ = ["CHECKPOINT", "MODEL", "Kind", "check_arrays", "fields", "leftovers", "read", "write", "write_bytes"]
 
-FORMAT = 1
-KEY = "deltarule"
-LONGEST_METADATA = 10_000_000  # characters
+
+class Kind(NamedTuple):
+    """A kind of file: its metadata key, what it is called, the newest format, and whether it holds a checksum."""
+
+    key: str
+    name: str
+    format: int
+    checksum: bool
+
+
+MODEL = Kind("deltarule", "model", 1, False)
+CHECKPOINT = Kind("deltarule checkpoint", "checkpoint", 1, True)
+
+CHECKSUM = "sha256"
+LONGEST_HEADER = 1 << 23  # bytes of the container's header, metadata included
+MOST_VALUES = 200_000  # in the JSON: a list in it takes thirty times its text
 
 
 def write_bytes(path: str | Path, content: bytes) -> None:
-    """Write a file whole or not at all: a temporary neighbour, flushed, then renamed."""
+    """Write a file whole or not at all: a temporary neighbour, flushed, then renamed, and the name flushed too."""
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
@@ -37,6 +54,7 @@ def write_bytes(path: str | Path, content: bytes) -> None:
             f.flush()
             os.fsync(f.fileno())
         os.replace(temporary, path)
+        _flush_names(path.parent)
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise type(error)(error.errno, error.strerror, str(path)) from None  # not the temporary's name
@@ -45,17 +63,48 @@ def write_bytes(path: str | Path, content: bytes) -> None:
         raise
 
 
-def write(path: str | Path, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> None:
+def _flush_names(folder: Path) -> None:
+    """A renamed file survives a power cut once its folder is flushed, where folders can be."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:  # Windows
+        return
+    try:
+        with suppress(OSError):  # not every file system can
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def leftovers(folder: Path, name: str) -> list[Path]:
+    """Temporary neighbours of files of that name (a pattern) that a killed writer left."""
+    return [path for path in folder.glob(f".{name}.????????") if path.is_file()]
+
+
+def write(
+    path: str | Path, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any], kind: Kind = MODEL
+) -> None:
     """Write arrays and metadata; the format version is added."""
     from safetensors.numpy import save
 
     contiguous = {name: np.ascontiguousarray(a) for name, a in arrays.items()}  # strided ones are scrambled silently
-    text = json.dumps({"format": FORMAT, **metadata}, ensure_ascii=False, allow_nan=False)
-    write_bytes(path, save(contiguous, {KEY: text}))
+    text = json.dumps({"format": kind.format, **metadata}, ensure_ascii=False, allow_nan=False)
+    _check_size(path, text)
+    header = {kind.key: text} | ({CHECKSUM: _digest(text, contiguous)} if kind.checksum else {})
+    write_bytes(path, save(contiguous, header))
 
 
-def read(path: str | Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-    """The arrays and the metadata of a model file.
+def _digest(text: str, arrays: Mapping[str, NDArray[Any]]) -> str:
+    """SHA-256 (hex) over the metadata and every array with its name, type and shape."""
+    digest = hashlib.sha256(text.encode())
+    for name, a in sorted(arrays.items()):
+        digest.update(f"{name} {a.dtype.str} {a.shape};".encode())
+        digest.update(a.reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()
+
+
+def read(path: str | Path, kind: Kind = MODEL) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """The arrays and the metadata of a file of that kind.
 
     Raises:
         FileFormatError: the file is absent, corrupt, foreign, or of a newer format.
@@ -64,25 +113,39 @@ def read(path: str | Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
 
     path = Path(path)
     if not path.is_file():
-        what = "a folder, not a model file" if path.is_dir() else "there is no such model file"
+        what = f"a folder, not a {kind.name} file" if path.is_dir() else f"there is no such {kind.name} file"
         raise FileFormatError(f"{path}: {what}")
     try:
+        with path.open("rb") as f:
+            longest = int.from_bytes(f.read(8), "little")
+        if longest > LONGEST_HEADER:
+            raise ValueError(f"it claims a header of {longest:,} bytes, and at most {LONGEST_HEADER:,} are read")
         with safe_open(path, framework="numpy") as f:
-            text = (f.metadata() or {}).get(KEY)
-            metadata = _metadata(path, text)
+            header = f.metadata() or {}
+            metadata = _metadata(path, header.get(kind.key), kind)
             arrays = {name: f.get_tensor(name) for name in f.keys()}  # noqa: SIM118 (it is no mapping)
     except (SafetensorError, OSError, TypeError, ValueError, KeyError, AttributeError) as error:
         if isinstance(error, FileFormatError):
             raise
         raise FileFormatError(f"{path}: not a readable safetensors file ({error})") from None
+    if kind.checksum and header.get(CHECKSUM) != _digest(header[kind.key], arrays):
+        raise FileFormatError(f"{path}: damaged, its content does not have the checksum that it names")
     return arrays, metadata
 
 
-def _metadata(path: Path, text: str | None) -> dict[str, Any]:
+def _check_size(path: str | Path, text: str) -> None:
+    values = sum(map(text.count, ",[{"))
+    if len(text) > LONGEST_HEADER or values > MOST_VALUES:
+        raise FileFormatError(
+            f"{path}: the metadata have {values:,} values in {len(text):,} characters; at most {MOST_VALUES:,} in "
+            f"{LONGEST_HEADER:,} are read and written"
+        )
+
+
+def _metadata(path: Path, text: str | None, kind: Kind) -> dict[str, Any]:
     if text is None:
-        raise FileFormatError(f"{path}: a safetensors file, but not a deltarule model (no metadata '{KEY}')")
-    if len(text) > LONGEST_METADATA:
-        raise FileFormatError(f"{path}: the metadata are longer than {LONGEST_METADATA} characters")
+        raise FileFormatError(f"{path}: a safetensors file, but not a deltarule {kind.name} (no metadata '{kind.key}')")
+    _check_size(path, text)
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):
@@ -90,9 +153,9 @@ def _metadata(path: Path, text: str | None) -> dict[str, Any]:
     version = found.get("format") if isinstance(found, dict) else None
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
         raise FileFormatError(f"{path}: the metadata name no format version")
-    if version > FORMAT:
+    if version > kind.format:
         raise FileFormatError(
-            f"{path}: format {version} is newer than this deltarule reads ({FORMAT}); upgrade deltarule"
+            f"{path}: format {version} is newer than this deltarule reads ({kind.format}); upgrade deltarule"
         )
     return dict(found)
 

@@ -29,6 +29,9 @@ Samples: TypeAlias = ArrayLike | Table | Mapping[str, Any]
 """What may stand for X: an array, and for a network with preprocessing a table of columns (a DataFrame too)."""
 
 
+AT_A_TIME = 4096  # rows that are copied out of others to be evaluated
+
+
 class Network(Architecture):
     """A feed-forward network with its parameters θ.
 
@@ -274,9 +277,16 @@ class Network(Architecture):
         return self.evaluate_rows(*self.prepare(X, t, sample_weight))
 
     @np.errstate(over="ignore", invalid="ignore")  # scores of a network that left the finite numbers say so themselves
-    def evaluate_rows(self, rows: NDArray[Any], targets: NDArray[Any], w: NDArray[Any] | None) -> dict[str, float]:
-        """`evaluate` for what `prepare` returned."""
-        z, y = self._outputs(rows)
+    def evaluate_rows(
+        self, rows: NDArray[Any], targets: NDArray[Any], w: NDArray[Any] | None, which: NDArray[np.int64] | None = None
+    ) -> dict[str, float]:
+        """`evaluate` for what `prepare` returned, or only some of its rows, a few thousand at a time."""
+        if which is None:
+            z, y = self._outputs(rows)
+        else:
+            parts = [self._outputs(rows[which[k : k + AT_A_TIME]]) for k in range(0, len(which), AT_A_TIME)]
+            z, y = (np.concatenate(part) for part in zip(*parts))
+            targets, w = targets[which], None if w is None else w[which]
         labels = np.arange(self.n_outputs)
         as_rows = targets if targets.ndim == y.ndim else (targets[:, None] == labels).astype(self.dtype)
         costs = self.output.value(z, y, as_rows).astype(np.float64)

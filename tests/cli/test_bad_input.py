@@ -48,7 +48,7 @@ BAD = {
     "foreign model": ("info foreign.safetensors", "foreign.safetensors"),
     "corrupt model": ("predict broken.safetensors iris", "broken.safetensors"),
     "unknown option": ("train digits --rate 3", "No such option"),
-    "no argument": ("train", "Missing argument"),
+    "no argument": ("train", "name the data"),
     "check grammar": ("check 4//2", "4//2"),
     "check method": ("check 4/2 --method guess", "'complex', 'central' or 'both'"),
     "check samples": ("check 4/2 --samples 0", "at least 1"),
@@ -115,7 +115,7 @@ def test_an_interruption_leaves_a_model(run, monkeypatch, tmp_path):
     monkeypatch.setattr(native, "train", interrupted)
     said = run("train iris -q --output runs/a")
     assert said.code == 130
-    assert "the weights reached are in runs/a" in said.err
+    assert "goes on with: deltarule train --resume runs/a" in said.err
     assert "result: interrupted" in run("info runs/a").out
     assert (tmp_path / "runs/a/model.safetensors").is_file()
 
@@ -127,7 +127,7 @@ def test_what_stops_a_run_late_leaves_its_model(run, monkeypatch, tmp_path, faul
     def stop(*_):
         raise fault
 
-    monkeypatch.setattr(Network, "evaluate", stop)
+    monkeypatch.setattr(Network, "evaluate_rows", stop)
     said = run("train iris -q --output runs/a")
     assert said.code == (130 if isinstance(fault, KeyboardInterrupt) else 2)
     assert "Traceback" not in said.err

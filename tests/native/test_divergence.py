@@ -169,7 +169,7 @@ class Steps(Callback):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_train_says_the_same_of_either_engine(dtype: str) -> None:
-    """Epoch, step, layer and words; θ is the last finite one, however training is sliced."""
+    """Epoch, step, layer, sample and words; θ is the best, or the last finite one, however training is sliced."""
     told, thetas = [], []
     for engine, callbacks in (("native", []), ("native", [Steps()]), ("textbook", [])):
         net = Network("4/6/2", activation="relu", output="identity", dtype=dtype)
@@ -179,12 +179,14 @@ def test_train_says_the_same_of_either_engine(dtype: str) -> None:
                 net, X, t, optimizer="sgd", learning_rate=40, epochs=9, batch_size=11, engine=engine, verbose=False,
                 callbacks=callbacks,
             )  # fmt: skip
-        told.append((str(caught.value), caught.value.epoch, caught.value.step, caught.value.layer))
+        error = caught.value
+        told.append((str(error), error.epoch, error.step, error.layer, error.sample))
         thetas.append(net.theta)
         assert np.isfinite(net.theta).all()
         for callback in callbacks:
             assert len(callback.thetas) == caught.value.step - 1
-            np.testing.assert_array_equal(callback.thetas[-1], net.theta)
+            best = error.history.best_epoch
+            np.testing.assert_array_equal(callback.thetas[4 * best - 1 if best else -1], net.theta)
     assert told[0] == told[1] == told[2]
     np.testing.assert_array_equal(thetas[0], thetas[1])
     np.testing.assert_allclose(thetas[0], thetas[2], rtol=1e-3 if dtype == "float32" else 1e-9)

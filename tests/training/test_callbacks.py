@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import io
 import json
 import math
@@ -16,6 +15,7 @@ from rich.console import Console
 import deltarule as dr
 from deltarule import Callback, Network, Run
 from deltarule.errors import DivergenceError
+from deltarule.training import loop
 from deltarule.training.callbacks import EpochLines, ProgressBar, reporter
 
 RANDOM = np.random.default_rng(0)
@@ -75,8 +75,7 @@ def test_any_object_may_be_told_what_it_defines() -> None:
 
 
 def test_slices_move_within_an_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
-    training = importlib.import_module("deltarule.training.train")
-    monkeypatch.setattr(training, "SECONDS_A_SLICE", 0.0)  # one update each, once it is known how long one takes
+    monkeypatch.setattr(loop, "SECONDS_A_SLICE", 0.0)  # one update each, once it is known how long one takes
 
     class Slices(Callback):
         seen: list[tuple[int, bool]]

@@ -6,12 +6,14 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["DataArgument", "RunArgument", "TargetOption"]
+__all__ = ["DATA_ARGUMENT", "DataArgument", "RunArgument", "TargetOption"]
 
-DataArgument = Annotated[
-    str, typer.Argument(metavar="DATA", help="An embedded set (digits, iris, wine, breast_cancer, diabetes), an IDX "
-                        "folder such as MNIST's, or a file: .npz, .npy, .csv, .tsv.")
-]  # fmt: skip
+DATA_ARGUMENT = typer.Argument(
+    metavar="DATA",
+    help="An embedded set (digits, iris, wine, breast_cancer, diabetes), an IDX folder such as MNIST's, or a file: "
+    ".npz, .npy, .csv, .tsv.",
+)  # fmt: skip
+DataArgument = Annotated[str, DATA_ARGUMENT]
 TargetOption = Annotated[
     str | None, typer.Option(help="The target's column (CSV: name or number; .npy: number, or a file of targets).")
 ]

@@ -1,21 +1,23 @@
 """A run folder: what was asked and resolved (run.toml), the model, and the history.
 
-runs/digits-1/run.toml            written before training, and once more with the result
+runs/digits-1/run.toml            the command, before data are read; all that it was resolved to; the result
 runs/digits-1/model.safetensors   the network with its preprocessing
 runs/digits-1/history.jsonl       one line an epoch, as they come
+runs/digits-1/checkpoint-*        what is needed to go on (see training/checkpoint.py)
 """
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import tomli_w
 
 from deltarule.errors import DataError, FileFormatError
-from deltarule.files import write_bytes
+from deltarule.files import leftovers, write_bytes
 from deltarule.loading import load
 from deltarule.network import Network
 
@@ -34,6 +36,7 @@ class RunFolder:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
+        self.made: list[Path] = []  # folders that were not there before, the inmost first
         self.model = self.path / "model.safetensors"
         self.history = self.path / "history.jsonl"
         self.toml = self.path / "run.toml"
@@ -46,14 +49,23 @@ class RunFolder:
         """A new folder: the given one, or the next runs/<data>-<n>."""
         try:
             if path is None:
-                return cls(_next(Path("runs"), data_name))
+                runs = Path("runs")
+                new = [] if runs.exists() else [runs]
+                made = cls(_next(runs, data_name))
+                made.made = [made.path, *new]
+                return made
             folder = Path(path)
+            new = [p for p in (folder, *folder.parents) if not p.exists()]
+            for left in leftovers(folder, cls(folder).toml.name):  # of a run that was killed at once
+                left.unlink(missing_ok=True)
             if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
                 raise DataError(f"{folder} is there already and not empty; name another --output, or remove it")
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise DataError(f"the run folder cannot be made: {error}") from None
-        return cls(folder)
+        made = cls(folder)
+        made.made = new
+        return made
 
     @classmethod
     def open(cls, path: str | Path) -> RunFolder:
@@ -67,8 +79,45 @@ class RunFolder:
         """Write run.toml, whole or not at all."""
         write_bytes(self.toml, tomli_w.dumps({"format": FORMAT, **_without_none(content)}).encode())
 
+    def remove(self) -> None:
+        """Take back a folder in which nothing happened."""
+        with suppress(OSError):
+            self.toml.unlink(missing_ok=True)
+            for folder in self.made:
+                folder.rmdir()
+
+    def sweep(self) -> None:
+        """Remove what a killed writer left half-written."""
+        for name in (self.toml.name, self.model.name):
+            for path in leftovers(self.path, name):
+                path.unlink(missing_ok=True)
+
+    def command(self, options: Collection[str]) -> dict[str, Any]:
+        """The options of the command that made this run, those of the given names."""
+        found = self._toml().get("command")
+        if not isinstance(found, dict) or not isinstance(found.get("data"), str):
+            raise FileFormatError(f"{self.toml}: does not say by which command it was made, so it cannot go on")
+        wrong = [name for name, value in found.items() if name not in options or isinstance(value, dict | list)]
+        if wrong:
+            raise FileFormatError(f"{self.toml}, command: '{wrong[0]}' is no option of deltarule train")
+        return found
+
+    def fingerprint(self) -> str | None:
+        """Of the data, where they were read."""
+        data = self._toml().get("data")
+        return None if not isinstance(data, dict) else str(data.get("fingerprint"))
+
     def read(self) -> dict[str, Any]:
         """What run.toml says."""
+        found = self._toml()
+        _check(str(self.toml), found, FIELDS)
+        if not found["data"]["held_out"].get("own_test_split", False):
+            _check(f"{self.toml}, data, held_out", found["data"]["held_out"], {"fraction": float, "seed": int})
+        if "result" in found:
+            _check_result(f"{self.toml}, result", found["result"])
+        return found
+
+    def _toml(self) -> dict[str, Any]:
         try:
             found = tomllib.loads(self.toml.read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError) as error:
@@ -76,11 +125,6 @@ class RunFolder:
         version = found.get("format")
         if type(version) is not int or version > FORMAT:
             raise FileFormatError(f"{self.toml}: format {version!r} is not one that this deltarule reads ({FORMAT})")
-        _check(str(self.toml), found, FIELDS)
-        if not found["data"]["held_out"].get("own_test_split", False):
-            _check(f"{self.toml}, data, held_out", found["data"]["held_out"], {"fraction": float, "seed": int})
-        if "result" in found:
-            _check_result(f"{self.toml}, result", found["result"])
         return found
 
 

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import platform
-from contextlib import suppress
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any, cast
+from types import SimpleNamespace
+from typing import Annotated, Any, cast, get_args, get_type_hints
 
 import numpy as np
 import typer
 
 from deltarule import grammar
 from deltarule.activations import Activation, Identity
-from deltarule.cli.arguments import DataArgument, TargetOption
+from deltarule.cli.arguments import DATA_ARGUMENT, TargetOption
 from deltarule.cli.run_folder import RunFolder
 from deltarule.cli.show import print_scores
-from deltarule.data import Dataset, Preprocessing, holdout, read
+from deltarule.data import Dataset, Preprocessing, holdout
+from deltarule.data.sources import locate, read
 from deltarule.data.targets import Task, find_task
-from deltarule.errors import DivergenceError, HyperparameterError, ShapeError
+from deltarule.errors import DataError, DivergenceError, FileFormatError, HyperparameterError, ShapeError
 from deltarule.limits import whole
 from deltarule.network import Network
 from deltarule.optimizers import optimizer as resolve_optimizer
@@ -37,8 +42,13 @@ OUTPUTS_OF_ANY_TARGET = (Identity,)  # they reach every number, so that the targ
 FEWEST_UPDATES = 500  # a small data set needs more than 20 epochs to learn anything
 
 
+MAY_CHANGE = ("epochs", "threads", "quiet", "checkpoint_every")  # when a run is resumed
+NOT_KEPT = ("resume", "output", "threads", "quiet")  # of the command, in run.toml
+
+
 def train(
-    data: DataArgument,
+    context: typer.Context,
+    data: Annotated[str | None, DATA_ARGUMENT] = None,
     network: Annotated[str, typer.Option(help="Such as 64/32/10; * takes its size from the data.")] = "*/100/*",
     output: Annotated[
         Path | None, typer.Option(help="The run folder.", show_default="the next runs/<data>-<n>")
@@ -84,6 +94,15 @@ def train(
         int | None,
         typer.Option(help="Of the native engine; they never change the result.", show_default="as many as help"),
     ] = None,
+    on_divergence: Annotated[
+        str, typer.Option(help="raise, or restore: back to the best weights with half the learning rate.")
+    ] = "raise",
+    checkpoint_every: Annotated[
+        float, typer.Option(help="Seconds between checkpoints in a long epoch; each epoch's end has one.")
+    ] = 30.0,
+    resume: Annotated[
+        Path | None, typer.Option(help="Go on with this run as if it had never stopped; --epochs may be raised.")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
     """Train a network on data, report its held-out score, and leave a run folder.
@@ -97,82 +116,198 @@ def train(
         deltarule train houses.csv --target price --network "*/64/32/*"
 
         deltarule train mnist-folder --optimizer "momentum(0.9)" --learning-rate 0.05
+
+        deltarule train --resume runs/digits-1
     """
-    if patience is not None and validation is None:
+    if resume is None and data is None:
+        raise HyperparameterError("name the data, such as digits or a file; or a run to go on with: --resume runs/a")
+    given = {
+        name for name in context.params if str(context.get_parameter_source(name)).endswith("COMMANDLINE")
+    }  # fmt: skip
+    o = SimpleNamespace(**context.params) if resume is None else _resumed(resume, context.params, given)
+    _run(o)
+
+
+def _resumed(folder: Path, params: dict[str, Any], given: set[str]) -> SimpleNamespace:
+    """The options of an earlier command; of those given now only some may differ."""
+    kept = RunFolder.open(folder).command(set(params) - set(NOT_KEPT))
+    hints = get_type_hints(train)
+    for option, value in kept.items():
+        if not _fits(value, hints[option]):
+            raise FileFormatError(f"{folder}/run.toml, command: {option} cannot be {value!r}")
+    if "output" in given:
+        raise HyperparameterError(f"--resume goes on in {folder}; leave out --output")
+    _, data, target = locate(kept["data"], kept.get("target"))
+    now = dict(zip(("data", "target"), locate(params["data"] or data, params["target"] or target)[1:])) | {
+        option: params[option] for option in given - {"data", "target"}
+    }  # fmt: skip
+    was = kept | {"data": data, "target": target}
+    differ = [
+        f"{option} was {was.get(option)!r}, not {value!r}"
+        for option, value in now.items()
+        if option not in (*MAY_CHANGE, *NOT_KEPT) and value != was.get(option)
+    ]
+    if differ:
+        raise HyperparameterError(f"{folder} cannot go on: {'; '.join(differ)}")
+    changed = {option: params[option] for option in given if option in MAY_CHANGE}
+    return SimpleNamespace(**params | dict.fromkeys(kept) | kept | changed | {"resume": folder})
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether an option may have this value; TOML tells 1 from 1.0, and a float may be whole."""
+    kinds = get_args(hint) or (hint,)
+    return type(value) in kinds or (type(value) is int and float in kinds)
+
+
+def _run(o: SimpleNamespace) -> None:
+    """From options to a finished run folder."""
+    if o.patience is not None and o.validation is None:
         raise HyperparameterError("--patience watches the cost on --validation: give a fraction, --validation 0.1")
-    seed = draw_seed(seed)
-    dataset = read(data, target=target)
-    kept, held = held_out_rows(dataset, held_out, seed, _task(task))
-    whole = len(kept) == len(dataset.targets)  # then there is no need of a copy
-    raw, targets = (dataset.X, dataset.targets) if whole else (dataset.X[kept], dataset.targets[kept])
-    pre = Preprocessing.fit(raw, targets, task=_task(task), standardize=standardize, impute=impute)
-    net = _network(network, pre, activation, output_activation, cost, dtype, seed)
+    o.seed = draw_seed(o.seed)
+    with _terminable():
+        record = Record(o)
+        try:
+            _train(o, record)
+        except (KeyboardInterrupt, DivergenceError, OSError) as stop:
+            interrupted = isinstance(stop, KeyboardInterrupt)
+            with suppress(OSError, KeyboardInterrupt):  # a second Ctrl-C stops at once
+                record.end(stop)
+            if record.began and not isinstance(stop, DivergenceError):
+                said = f"{'Interrupted' if interrupted else 'Stopped'} after {record.began.step:,} updates"
+                typer.echo(f"{said}; the run goes on with: deltarule train --resume {record.folder}", err=True)
+            if not interrupted:
+                raise
+            raise typer.Exit(143 if isinstance(stop, Terminated) else 130) from None
+        finally:
+            record.leave()
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: stop as for Ctrl-C, with another exit code."""
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Within, SIGTERM is an interruption like Ctrl-C."""
+
+    def stop(*_: Any) -> None:
+        raise Terminated
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _train(o: SimpleNamespace, record: Record) -> None:
+    dataset = read(o.data, target=o.target)
+    record.check(dataset)
+    kept, held = held_out_rows(dataset, o.held_out, o.seed, _task(o.task))
+    pre = Preprocessing.fit(
+        dataset.X, dataset.targets, task=_task(o.task), standardize=o.standardize, impute=o.impute, rows=kept
+    )
+    net = _network(o.network, pre, o.activation, o.output_activation, o.cost, o.dtype, o.seed)
     net.preprocessing = _for_output(pre, net.output.activation)
-    rule = resolve_optimizer(optimizer)
+    rule = resolve_optimizer(o.optimizer)
     settings: dict[str, Any] = {
         "optimizer": str(rule),
-        "learning_rate": rule.own_rate if learning_rate is None else learning_rate,
-        "schedule": str(resolve_schedule(schedule)),
-        "epochs": _enough_epochs(len(kept), batch_size) if epochs is None else epochs,
-        "batch_size": batch_size,
-        "weight_decay": weight_decay,
-        "clip_norm": clip_norm,
-        "clip_value": clip_value,
-        "class_weight": "balanced" if balanced else None,
-        "validation": validation,
-        "seed": seed,
+        "learning_rate": rule.own_rate if o.learning_rate is None else o.learning_rate,
+        "schedule": str(resolve_schedule(o.schedule)),
+        "epochs": _enough_epochs(len(kept), o.batch_size) if o.epochs is None else o.epochs,
+        "batch_size": o.batch_size,
+        "weight_decay": o.weight_decay,
+        "clip_norm": o.clip_norm,
+        "clip_value": o.clip_value,
+        "class_weight": "balanced" if o.balanced else None,
+        "validation": o.validation,
+        "on_divergence": o.on_divergence,
+        "seed": o.seed,
     }
-    stopping = None if patience is None else EarlyStopping(patience)
-    described = _describe(dataset, net, settings | {"patience": patience}, held, held_out)
-    held_X, held_t = dataset.test or (dataset.X[held], dataset.targets[held])
-    unseen = net.prepare(held_X, np.asarray(held_t))  # what is wrong there is said before an hour of training
-    record = Record(output, dataset.name, described)
-    try:
-        history = fit(
-            net, raw, targets, **settings, early_stopping=stopping, callbacks=[record], verbose=not quiet,
-            engine=engine, threads=threads,
-        )  # fmt: skip
-        result = {"stopped": history.stopped, "best_epoch": history.best_epoch}
-        record.finish(net, result)  # before the scores, which take their time
-        scores = {"train": net.evaluate(raw, targets), "held_out": net.evaluate_rows(*unseen)}
-        record.finish(net, result | scores)
-    except (KeyboardInterrupt, DivergenceError, OSError) as stop:
-        interrupted = isinstance(stop, KeyboardInterrupt)
-        if not record.finished:
-            with suppress(OSError):
-                record.finish(net, {"stopped": "interrupted" if interrupted else str(stop)})
-        if not interrupted or record.folder is None:
-            raise
-        typer.echo(f"Interrupted; the weights reached are in {record.folder}", err=True)
-        raise typer.Exit(130) from None
-    print_scores({"training": (len(kept), scores["train"]), "held out": (len(held_X), scores["held_out"])})
+    stopping = None if o.patience is None else EarlyStopping(o.patience)
+    record.describe(_describe(dataset, net, settings | {"patience": o.patience}, held, o.held_out))
+    unseen = None  # what is wrong in a test split is said before an hour of training
+    if dataset.test is not None:
+        unseen = net.prepare(dataset.test[0], np.asarray(dataset.test[1]))
+    history = fit(
+        net, dataset.X, dataset.targets, rows=kept, **settings, early_stopping=stopping, callbacks=[record],
+        verbose=not o.quiet, engine=o.engine, threads=o.threads, checkpoint=record.folder.path,
+        checkpoint_every=o.checkpoint_every,
+        resume=o.resume is not None,
+    )  # fmt: skip
+    result = {"stopped": history.stopped, "best_epoch": history.best_epoch}
+    record.finish(net, result)  # before the scores, which take their time
+    data = net.prepare(dataset.X, dataset.targets)
+    scores = {
+        "train": net.evaluate_rows(*data, kept),
+        "held_out": net.evaluate_rows(*data, held) if unseen is None else net.evaluate_rows(*unseen),
+    }
+    record.finish(net, result | scores)
+    rows = len(held) if unseen is None else len(unseen[0])
+    print_scores({"training": (len(kept), scores["train"]), "held out": (rows, scores["held_out"])})
     typer.echo(f"{history.stopped}; the run is in {record.folder}")
 
 
 class Record(JSONLines):
-    """Makes the run folder when training begins, not before: what is refused leaves nothing behind."""
+    """The run folder: the command before data are read, the history as it comes, the model and the result at the end.
 
-    def __init__(self, path: Path | None, data_name: str, described: dict[str, Any]) -> None:
-        self.wanted, self.data_name, self.described = path, data_name, described
-        self.folder: RunFolder | None = None
-        self.finished = False
+    What is refused before training begins leaves no folder behind.
+    """
+
+    def __init__(self, o: SimpleNamespace) -> None:
+        self.name, data, target = locate(o.data, o.target)
+        self.fresh, self.finished = o.resume is None, False
+        self.began: Run | None = None
+        command = {name: value for name, value in vars(o).items() if name not in NOT_KEPT}
+        self.content: dict[str, Any] = {"command": command | {"data": data, "target": target}}
+        if self.fresh:
+            self.folder = RunFolder.create(o.output, self.name)
+            self.folder.write(self.content)
+        else:
+            self.folder = RunFolder.open(o.resume)
+            self.folder.sweep()
+        super().__init__(self.folder.history)
+
+    def check(self, dataset: Dataset) -> None:
+        """Refuse other data than those that a resumed run began with."""
+        self.name = dataset.name
+        known = None if self.fresh else self.folder.fingerprint()
+        if known is not None and known != dataset.fingerprint():
+            raise DataError(f"{self.folder} cannot go on: {dataset.name} is not what it was, its content differs")
+
+    def describe(self, described: dict[str, Any]) -> None:
+        """Everything resolved, for run.toml."""
+        self.content |= described
 
     def on_begin(self, run: Run) -> None:
-        self.folder = RunFolder.create(self.wanted, self.data_name)
-        self.folder.write(self.described)
-        super().__init__(self.folder.history)
+        self.began = run
+        self.folder.write(self.content)
         super().on_begin(run)
+        done = f"; {run.epoch} epochs, {run.step:,} updates are done" if run.step else ""
         say(
-            f"{self.data_name}: {self.described['data']['training_rows']:,} rows to train on, "
-            f"{run.net.spec} with {run.net.size:,} parameters"
+            f"{self.name}: {self.content['data']['training_rows']:,} rows to train on, "
+            f"{run.net.spec} with {run.net.size:,} parameters{done}"
         )
 
     def finish(self, net: Network, result: dict[str, Any]) -> None:
-        """Write the model, with the last finite weights, and add the result to run.toml."""
-        if self.folder is not None:
-            net.save(self.folder.model)
-            self.folder.write(self.described | {"result": result})
-            self.finished = True
+        """Write the model, and add the result to run.toml."""
+        net.save(self.folder.model)
+        self.folder.write(self.content | {"result": result})
+        self.finished = True
+
+    def end(self, stop: BaseException) -> None:
+        """Training ended early: the weights reached, and why."""
+        if self.began is not None and not self.finished:
+            interrupted = isinstance(stop, KeyboardInterrupt)
+            self.finish(self.began.net, {"stopped": "interrupted" if interrupted else str(stop)})
+
+    def leave(self) -> None:
+        """Leave nothing where nothing began."""
+        if self.fresh and self.began is None:
+            self.folder.remove()
 
 
 def _task(text: str | None) -> Task | None:

@@ -37,11 +37,12 @@ def reading(path: Path) -> Iterator[None]:
         raise DataError(f"{path}: cannot be read ({error.strerror or error})") from None
 
 
-def chunks(X: NDArray[Any]) -> Iterator[tuple[int, NDArray[Any]]]:
-    """Rows of `X` a chunk at a time, each with the number of its first row."""
+def chunks(X: NDArray[Any], which: NDArray[np.int64] | None = None) -> Iterator[tuple[int, NDArray[Any]]]:
+    """Rows of `X` (those that are named) a chunk at a time, each with the number of its first row."""
     step = max(1, CHUNK // max(1, X.size // max(1, len(X))))
-    for start in range(0, len(X), step):
-        yield start, np.asarray(X[start : start + step])
+    for start in range(0, len(X) if which is None else len(which), step):
+        part = slice(start, start + step)
+        yield start, np.asarray(X[part if which is None else which[part]])
 
 
 def check_finite(X: NDArray[Any], what: str) -> None:

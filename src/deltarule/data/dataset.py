@@ -14,7 +14,7 @@ from deltarule.data.checks import chunks
 from deltarule.data.table import Inputs, Table
 from deltarule.errors import DataError
 
-__all__ = ["Dataset"]
+__all__ = ["Dataset", "fingerprint"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,11 +63,16 @@ class Dataset:
         return self.t
 
     def fingerprint(self) -> str:
-        """SHA-256 (hex) over shapes, types and content: the same in memory or mapped, in any byte order."""
-        digest = hashlib.sha256()
-        for part in (self.X, self.t, *(self.test or ())):
-            _update(digest, part)
-        return digest.hexdigest()
+        """SHA-256 (hex) over inputs, targets and test split; see `fingerprint`."""
+        return fingerprint(self.X, self.t, *(self.test or ()))
+
+
+def fingerprint(*parts: Inputs | None) -> str:
+    """SHA-256 (hex) over shapes, types and content: the same in memory or mapped, in any byte order."""
+    digest = hashlib.sha256()
+    for part in parts:
+        _update(digest, part)
+    return digest.hexdigest()
 
 
 def _update(digest: Any, part: Inputs | None) -> None:

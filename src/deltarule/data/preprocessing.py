@@ -53,7 +53,14 @@ class Preprocessing:
 
     @classmethod
     def fit(
-        cls, X: Any, t: Any, *, task: Task | None = None, standardize: bool | None = None, impute: bool = False
+        cls,
+        X: Any,
+        t: Any,
+        *,
+        task: Task | None = None,
+        standardize: bool | None = None,
+        impute: bool = False,
+        rows: NDArray[np.int64] | None = None,
     ) -> Preprocessing:
         """Fit on the training part.
 
@@ -66,6 +73,7 @@ class Preprocessing:
             standardize: to mean 0 and σ 1 by input (σ = 0: scale 1). None: floats `(m, n)` and the numeric columns of a
                 table are, uint8 and images are not. One-hot inputs never are.
             impute: fill missing cells of a table (numbers: the median; words: the most frequent) and not refuse them.
+            rows: the numbers of the rows that are the training part; all, unless said. An array is not copied for it.
 
         Raises:
             DataError: an empty set, NaN or infinity, missing cells, a single class, counts that differ.
@@ -78,14 +86,17 @@ class Preprocessing:
         if _is_table(X):
             table = Table.of(X)
             _same_length(len(table), len(t))
+            table = table if rows is None else table[rows]
             columns = fit_columns(table, impute=impute)
             raw: NDArray[Any] = encode(columns, table)
+            which = None
         else:
-            raw = checks.rows(X, "X")
+            raw, which = checks.rows(X, "X"), rows
             _same_length(len(raw), len(t))
+        t = t if rows is None else t[rows]
         if standardize is None:
             standardize = raw.ndim == 2 and raw.dtype != np.uint8
-        mean, scale = statistics(raw) if standardize else (None, None)
+        mean, scale = statistics(raw, which) if standardize else (None, None)
         if columns is not None and mean is not None and scale is not None:
             words = np.repeat([bool(c.levels) for c in columns], [c.width for c in columns])
             mean, scale = np.where(words, 0.0, mean), np.where(words, 1.0, scale)

@@ -16,7 +16,7 @@ from deltarule.data.embedded import EMBEDDED, embedded_name, read_embedded
 from deltarule.data.idx import looks_like_idx, read_idx_file, read_idx_folder
 from deltarule.errors import DataError
 
-__all__ = ["read"]
+__all__ = ["locate", "read"]
 
 _READERS: dict[str, Callable[..., Dataset]] = {".npz": read_npz, ".npy": read_npy, ".csv": read_csv, ".tsv": read_csv}
 
@@ -65,6 +65,19 @@ def read(source: str | Path, *, target: str | None = None, with_targets: bool = 
             "or a folder of IDX files"
         )
     return reader(path, target=target, with_targets=with_targets)
+
+
+def locate(source: str, target: str | None) -> tuple[str, str, str | None]:
+    """(A short name, the source and the target) of data that need not be there yet; files by their absolute paths."""
+    name = embedded_name(source)
+    if name is not None:
+        return name, name, target
+    path = Path(source).absolute()
+    tabular = path.suffix.lower() in (".csv", ".tsv", ".npz")
+    if target is not None and not tabular and Path(target).is_file():
+        target = str(Path(target).absolute())
+    short = path.stem if path.suffix.lower() in _READERS else path.resolve().name.removesuffix(".gz")
+    return short or "data", str(path), target
 
 
 def _absent(source: str, path: Path) -> str:

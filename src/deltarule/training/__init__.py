@@ -3,6 +3,7 @@
 from deltarule.training.batches import batches
 from deltarule.training.callbacks import Callback, JSONLines, Run
 from deltarule.training.history import History
-from deltarule.training.train import EarlyStopping, train
+from deltarule.training.loop import EarlyStopping
+from deltarule.training.train import train
 
 __all__ = ["Callback", "EarlyStopping", "History", "JSONLines", "Run", "batches", "train"]

@@ -67,7 +67,7 @@ class JSONLines(Callback):
         self.path = Path(path)
 
     def on_begin(self, run: Run) -> None:
-        self.path.write_text("", encoding="utf-8")
+        run.history.to_jsonl(self.path)  # what a resumed run had done; else nothing
 
     def on_epoch(self, run: Run) -> None:
         *_, last = run.history.records()

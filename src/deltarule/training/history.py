@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +72,28 @@ class History:
             if self.step_cost:
                 row["step_cost"] = self.step_cost[self._steps_until[k - 1] if k else 0 : until]
             yield row
+
+    def arrays(self, epochs: int, steps: int) -> dict[str, NDArray[np.float64]]:
+        """The first epochs and step costs as arrays, for a checkpoint."""
+        columns = {f"column.{name}": np.array(column[:epochs]) for name, column in self.columns.items()}
+        until = np.array(self._steps_until[:epochs])
+        found = {**columns, "step_cost": np.array(self.step_cost[:steps]), "steps_until": until}
+        return {name: a.astype(np.float64) for name, a in found.items()}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], epochs: int) -> History:
+        """The inverse of `arrays`; a ValueError says what does not fit."""
+        history = cls()
+        for name, a in arrays.items():
+            if a.dtype != np.float64 or a.ndim != 1 or (name != "step_cost" and len(a) != epochs):
+                raise ValueError(f"the history's '{name}' is not one number an epoch")
+        history.step_cost = arrays["step_cost"].tolist()
+        history._steps_until = [int(n) for n in arrays["steps_until"].tolist()]
+        for name, a in arrays.items():
+            if name.startswith("column."):
+                whole = name in ("column.epoch", "column.restored")
+                history.columns[name.removeprefix("column.")] = [int(x) if whole else x for x in a.tolist()]
+        return history
 
     def to_dataframe(self) -> Any:
         """The columns as a pandas DataFrame, one row an epoch."""
