@@ -1,0 +1,53 @@
+"""What checkpoints and numbers too small for the format cost, in pairs of trainings that take turns.
+
+    python proofs/cost.py                       # MNIST 784/100/10 from $DELTARULE_DATA/mnist
+
+It prints medians of ratios: with a checkpoint at every epoch's end over without, and with velocities that decay into
+denormal numbers over without.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import deltarule as dr
+from deltarule.data.sources import read
+
+PAIRS = 9
+
+
+def seconds(X: Any, t: Any, **named: Any) -> float:
+    net = dr.Network("784/100/10", seed=0)
+    if named.pop("tiny", False):
+        net.parameters()["1.b"][:50] = -1e3  # dead units: their velocities decay into denormal numbers
+    history = dr.train(net, X, t, epochs=5, optimizer="momentum", learning_rate=0.02, verbose=False, **named)
+    return float(history.seconds[-1])
+
+
+def ratio(what: str, X: Any, t: Any, **named: Any) -> None:
+    found = []
+    for k in range(PAIRS):
+        with tempfile.TemporaryDirectory(dir=".") as folder:
+            extra = {"checkpoint": Path(folder)} if named.get("checkpoint") else named
+            runs = {False: lambda: seconds(X, t), True: lambda extra=extra: seconds(X, t, **extra)}
+            took = {mine: runs[mine]() for mine in ((False, True) if k % 2 else (True, False))}
+            found.append(took[True] / took[False])
+    print(f"{what}: {100 * (statistics.median(found) - 1):+.1f} % (of {PAIRS} pairs: "
+          f"{', '.join(f'{100 * (r - 1):+.1f}' for r in sorted(found))})")  # fmt: skip
+
+
+def main() -> None:
+    data = read(os.environ["DELTARULE_DATA"] + "/mnist")
+    X, t = data.X.reshape(len(data.X), -1), np.asarray(data.t)
+    ratio("a checkpoint at every epoch's end", X, t, checkpoint=True)
+    ratio("dead units", X, t, tiny=True)
+
+
+if __name__ == "__main__":
+    main()
