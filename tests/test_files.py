@@ -388,11 +388,13 @@ def test_metadata_that_are_none(tmp_path: Path, text: str) -> None:
 def test_metadata_without_end_are_not_read(tmp_path: Path) -> None:
     write(tmp_path / "model", text=json.dumps(GOOD) + " " * 10_000_000)
     refused(tmp_path / "model", "claims a header of 10,000")
-    write(tmp_path / "model", text=json.dumps(GOOD | {"network": ["4"] * 200_000}))
+    write(tmp_path / "model", text=json.dumps(GOOD | {"network": ["4"] * 400_000}))
     refused(tmp_path / "model", "values in")
     with pytest.raises(FileFormatError, match="read and written"):
-        files.write(tmp_path / "large", {}, {"words": ["a"] * 200_000})
+        files.write(tmp_path / "large", {}, {"words": ["a"] * 400_000})
     assert not (tmp_path / "large").exists()
+    files.write(tmp_path / "commas", {}, {"words": ['a,[{","'] * 90_000})  # those in words are none
+    assert len(files.read(tmp_path / "commas")[1]["words"]) == 90_000
 
 
 def test_preprocessing_must_fit_its_network(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ __all__ = [
     "GrammarError",
     "HyperparameterError",
     "MissingExtraError",
+    "NewerFormatError",
     "ShapeError",
     "UnknownNameError",
 ]
@@ -46,6 +47,10 @@ class GrammarError(DeltaruleError, ValueError):
 
 class FileFormatError(DeltaruleError, ValueError):
     """A model or run file is corrupt, foreign, or of a newer format."""
+
+
+class NewerFormatError(FileFormatError):
+    """A model or run file is of a format that this deltarule does not know yet."""
 
 
 class MissingExtraError(DeltaruleError, ImportError):

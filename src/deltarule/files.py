@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from contextlib import suppress
@@ -22,9 +23,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from deltarule.errors import FileFormatError
+from deltarule.errors import FileFormatError, NewerFormatError
 
-__all__ = ["CHECKPOINT", "MODEL", "Kind", "check_arrays", "fields", "leftovers", "read", "write", "write_bytes"]
+__all__ = [
+    "CHECKPOINT", "MODEL", "Kind", "as_text", "check_arrays", "fields", "leftovers", "read", "write", "write_bytes",
+]  # fmt: skip
 
 
 class Kind(NamedTuple):
@@ -40,8 +43,9 @@ MODEL = Kind("deltarule", "model", 1, False)
 CHECKPOINT = Kind("deltarule checkpoint", "checkpoint", 1, True)
 
 CHECKSUM = "sha256"
-LONGEST_HEADER = 1 << 23  # bytes of the container's header, metadata included
-MOST_VALUES = 200_000  # in the JSON: a list in it takes thirty times its text
+LONGEST_HEADER = 1 << 22  # bytes of the container's header, metadata included
+MOST_VALUES = 300_000  # in the JSON: a list in it takes thirty times its text
+MOST_ARRAYS = 10_000
 
 
 def write_bytes(path: str | Path, content: bytes) -> None:
@@ -87,11 +91,17 @@ def write(
     """Write arrays and metadata; the format version is added."""
     from safetensors.numpy import save
 
-    contiguous = {name: np.ascontiguousarray(a) for name, a in arrays.items()}  # strided ones are scrambled silently
-    text = json.dumps({"format": kind.format, **metadata}, ensure_ascii=False, allow_nan=False)
-    _check_size(path, text)
+    contiguous = {name: np.require(a, requirements="C") for name, a in arrays.items()}  # strided ones are scrambled
+    text = as_text(path, metadata, kind)
     header = {kind.key: text} | ({CHECKSUM: _digest(text, contiguous)} if kind.checksum else {})
     write_bytes(path, save(contiguous, header))
+
+
+def as_text(path: str | Path, metadata: Mapping[str, Any], kind: Kind = MODEL) -> str:
+    """The metadata as a file holds them; a FileFormatError where no file could."""
+    text = json.dumps({"format": kind.format, **metadata}, ensure_ascii=False, allow_nan=False)
+    _check_size(path, text)
+    return text
 
 
 def _digest(text: str, arrays: Mapping[str, NDArray[Any]]) -> str:
@@ -123,7 +133,10 @@ def read(path: str | Path, kind: Kind = MODEL) -> tuple[dict[str, NDArray[Any]],
         with safe_open(path, framework="numpy") as f:
             header = f.metadata() or {}
             metadata = _metadata(path, header.get(kind.key), kind)
-            arrays = {name: f.get_tensor(name) for name in f.keys()}  # noqa: SIM118 (it is no mapping)
+            names = list(f.keys())
+            if len(names) > MOST_ARRAYS:
+                raise ValueError(f"it holds {len(names):,} arrays, and at most {MOST_ARRAYS:,} are read")
+            arrays = {name: f.get_tensor(name) for name in names}
     except (SafetensorError, OSError, TypeError, ValueError, KeyError, AttributeError) as error:
         if isinstance(error, FileFormatError):
             raise
@@ -135,6 +148,8 @@ def read(path: str | Path, kind: Kind = MODEL) -> tuple[dict[str, NDArray[Any]],
 
 def _check_size(path: str | Path, text: str) -> None:
     values = sum(map(text.count, ",[{"))
+    if values > MOST_VALUES and len(text) <= LONGEST_HEADER:  # or there are commas in words
+        values = sum(map(re.sub(r'"(?:[^"\\]|\\.)*"', "", text).count, ",[{"))
     if len(text) > LONGEST_HEADER or values > MOST_VALUES:
         raise FileFormatError(
             f"{path}: the metadata have {values:,} values in {len(text):,} characters; at most {MOST_VALUES:,} in "
@@ -154,7 +169,7 @@ def _metadata(path: Path, text: str | None, kind: Kind) -> dict[str, Any]:
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
         raise FileFormatError(f"{path}: the metadata name no format version")
     if version > kind.format:
-        raise FileFormatError(
+        raise NewerFormatError(
             f"{path}: format {version} is newer than this deltarule reads ({kind.format}); upgrade deltarule"
         )
     return dict(found)

@@ -40,12 +40,8 @@ def load(path: str | Path) -> Network:
         if meta["preprocessing"] is not None:
             own_arrays = {k.removeprefix(PREFIX): arrays[k] for k in extra}
             before = Preprocessing.from_json(meta["preprocessing"], own_arrays)
-        net = Network(
-            meta["network"], cost=meta["cost"], dtype=meta["dtype"], multilabel=meta["multilabel"], seed=meta["seed"],
-            preprocessing=before,
-        )  # fmt: skip
+        return Network.stored(
+            shape, own, dtype=meta["dtype"], multilabel=meta["multilabel"], seed=meta["seed"], preprocessing=before
+        )
     except (HyperparameterError, ShapeError, FileFormatError, ValueError) as error:
         raise FileFormatError(f"{path}: {error}") from None
-    for key, view in net.parameters().items():
-        view[...] = own[key]
-    return net

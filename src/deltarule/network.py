@@ -29,7 +29,7 @@ Samples: TypeAlias = ArrayLike | Table | Mapping[str, Any]
 """What may stand for X: an array, and for a network with preprocessing a table of columns (a DataFrame too)."""
 
 
-AT_A_TIME = 4096  # rows that are copied out of others to be evaluated
+AT_A_TIME = 1 << 22  # numbers that are copied out of others to be evaluated
 
 
 class Network(Architecture):
@@ -72,6 +72,18 @@ class Network(Architecture):
         if not isinstance(spec, str):
             spec, built_before, input_shape = _flatten(spec, input_shape)
         super().__init__(spec, activation=activation, output=output, cost=cost, input_shape=input_shape)
+        self._furnish(dtype, seed, multilabel, preprocessing)
+        self._theta = self._initial()
+        for stage, before in built_before.items():
+            for slot, old in zip((s for s in self.slots if s.stage > stage), before.slots):
+                if slot.shape != old.shape:
+                    raise ShapeError(f"stage {slot.stage} takes {slot.shape}, the network built before has {old.shape}")
+                self._theta[slot.start : slot.stop] = before.theta[old.start : old.stop]
+
+    def _furnish(
+        self, dtype: DTypeLike, seed: int | None, multilabel: bool, preprocessing: Preprocessing | None
+    ) -> None:
+        """All that a network has beside its architecture and θ."""
         self.dtype = _dtype(dtype)
         if multilabel and not (isinstance(self.output.activation, Sigmoid) and self.n_outputs > 1):
             raise HyperparameterError("multilabel=True needs two or more sigmoid outputs")
@@ -82,12 +94,20 @@ class Network(Architecture):
             _check_fit(self, preprocessing)
         self.preprocessing = preprocessing
         self.seed = draw_seed(seed)
-        self._theta = self._initial()
-        for stage, before in built_before.items():
-            for slot, old in zip((s for s in self.slots if s.stage > stage), before.slots):
-                if slot.shape != old.shape:
-                    raise ShapeError(f"stage {slot.stage} takes {slot.shape}, the network built before has {old.shape}")
-                self._theta[slot.start : slot.stop] = before.theta[old.start : old.stop]
+
+    @classmethod
+    def stored(
+        cls, architecture: Architecture, theta: Mapping[str, NDArray[Any]], *, dtype: str, seed: int,
+        multilabel: bool, preprocessing: Preprocessing | None,
+    ) -> Network:  # fmt: skip
+        """A network with the parameters of a model file, drawing none."""
+        made = cls.__new__(cls)
+        made.__dict__.update(architecture.__dict__)
+        made._furnish(dtype, seed, multilabel, preprocessing)
+        made._theta = np.empty(made.size, made.dtype)
+        for key, view in made.parameters().items():
+            view[...] = theta[key]
+        return made
 
     def _initial(self) -> NDArray[Any]:
         """θ as the initialisers draw it."""
@@ -280,11 +300,12 @@ class Network(Architecture):
     def evaluate_rows(
         self, rows: NDArray[Any], targets: NDArray[Any], w: NDArray[Any] | None, which: NDArray[np.int64] | None = None
     ) -> dict[str, float]:
-        """`evaluate` for what `prepare` returned, or only some of its rows, a few thousand at a time."""
+        """`evaluate` for what `prepare` returned, or only some of its rows, a few at a time."""
         if which is None:
             z, y = self._outputs(rows)
         else:
-            parts = [self._outputs(rows[which[k : k + AT_A_TIME]]) for k in range(0, len(which), AT_A_TIME)]
+            n = max(1, AT_A_TIME // flat_size(rows.shape[1:]))
+            parts = [self._outputs(rows[which[k : k + n]]) for k in range(0, len(which), n)]
             z, y = (np.concatenate(part) for part in zip(*parts))
             targets, w = targets[which], None if w is None else w[which]
         labels = np.arange(self.n_outputs)
@@ -363,19 +384,24 @@ class Network(Architecture):
 
     def save(self, path: str | Path) -> None:
         """Write the network, with its preprocessing, as a safetensors file; see `load`."""
-        from importlib.metadata import version
-
         if not np.isfinite(self._theta).all():
             where = int(np.argmin(np.isfinite(self._theta)))
             raise DataError(f"{self.name_of(where)} is {self._theta[where]}; a model file holds finite weights only")
+        extra = {} if self.preprocessing is None else self.preprocessing.arrays()
+        content = self.content()
+        files.write(path, self.parameters() | {f"preprocessing.{k}": a for k, a in extra.items()}, content)
+
+    def content(self) -> dict[str, Any]:
+        """What a model file says beside its arrays; a FileFormatError where none could give this network back."""
+        from importlib.metadata import version
+
         try:
             again = Architecture(self.spec, cost=str(self.output.cost))
         except UnknownNameError as error:
             raise FileFormatError(f"a model file names only what deltarule has: {error}") from None
         if (again.layers, again.output) != (self.layers, self.output):
             raise FileFormatError(f"a model file would not give {self.spec} back: it names only what deltarule has")
-        extra = {} if self.preprocessing is None else self.preprocessing.arrays()
-        content = {
+        return {
             "version": version("deltarule"),
             "network": self.spec,
             "cost": str(self.output.cost),
@@ -384,7 +410,6 @@ class Network(Architecture):
             "seed": self.seed,
             "preprocessing": None if self.preprocessing is None else self.preprocessing.to_json(),
         }
-        files.write(path, self.parameters() | {f"preprocessing.{k}": a for k, a in extra.items()}, content)
 
 
 def _is_octave(form: str) -> bool:

@@ -86,6 +86,7 @@ def test_more_epochs(run):
         ("--batch-size 8", "batch_size was 7, not 8"),
         ("--seed 5", "seed was 0, not 5"),
         ("--output b", "leave out --output"),
+        ("--learning-rate 0.5", "learning_rate was 'not given', not 0.5"),
         ("--balanced", "balanced was False, not True"),
     ],
 )
@@ -95,7 +96,9 @@ def test_other_options_are_refused(run, stop, option, said):
     found = run(f"train --resume runs/a {option}")
     assert found.code == 2
     assert said in found.err
-    assert run("train wine --resume runs/a").code == 2
+    found = run("train wine --resume runs/a")
+    assert found.code == 2
+    assert "wine is not what it was" in found.err
     assert run("train iris --resume runs/a --batch-size 7 -q").code == 0  # the same is no other
 
 
@@ -154,6 +157,30 @@ def test_a_strange_run_toml(run, tmp_path, toml, said):
     assert os.listdir("a") == ["run.toml"]
 
 
+def test_data_may_have_moved(run, stop, tmp_path):
+    table = "\n".join(["a,b,t", *(f"{k % 7},{k % 5},{k % 2}" for k in range(60))]) + "\n"
+    (tmp_path / "rows.csv").write_text(table)
+    stop(6)
+    run(f"train rows.csv --target t {OPTIONS} --output 'runs/a b'")
+    os.rename("rows.csv", "moved.csv")
+    said = run("train --resume 'runs/a b'")
+    assert said.code == 2
+    assert "rows.csv" in said.err
+    assert run("train moved.csv --resume 'runs/a b' -q").code == 0
+
+
+def test_links_in_a_run_folder_are_not_followed(run, stop, tmp_path):
+    stop(6)
+    run(f"train iris {OPTIONS} --output runs/a")
+    precious = tmp_path / "precious"
+    precious.write_text("mine")
+    for name in ("history.jsonl", "model.safetensors"):
+        (tmp_path / "runs/a" / name).unlink()
+        (tmp_path / "runs/a" / name).symlink_to(precious)
+    assert run("train --resume runs/a -q").code == 0
+    assert precious.read_text() == "mine"
+
+
 def test_what_is_refused_leaves_nothing(run, tmp_path):
     for line in ("train nowhere.csv", "train iris --network 4//3", "train iris --optimizer adm --output b/c/d"):
         assert run(line).code == 2
@@ -202,3 +229,21 @@ def test_signals(tmp_path, number, code):
     assert "Traceback" not in err
     assert list((tmp_path / "a").glob("checkpoint-*"))
     assert time.perf_counter() - began < 60
+
+
+def test_a_second_signal_stops_at_once(monkeypatch):
+    """And those that a launcher sends together are one."""
+    from deltarule.cli import record
+
+    clock = [0.0]
+    monkeypatch.setattr(record.time, "monotonic", lambda: clock[0])
+    before = signal.getsignal(signal.SIGTERM)
+    with record.signals() as heard:
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGINT)  # the same moment
+        clock[0] = 0.6
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+    assert (heard.times, heard.code) == (2, 143)
+    assert signal.getsignal(signal.SIGTERM) is before

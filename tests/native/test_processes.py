@@ -147,7 +147,7 @@ def test_slices_are_short_enough_for_ctrl_c(seconds: float, monkeypatch: pytest.
         return outcome
 
     monkeypatch.setattr(native, "train", slow)
-    monkeypatch.setattr(sys.modules["deltarule.training.train"], "time", SimpleNamespace(perf_counter=lambda: now[0]))
+    monkeypatch.setattr(sys.modules["deltarule.training.loop"], "time", SimpleNamespace(perf_counter=lambda: now[0]))
     net = Network("3/2")
     dr.train(
         net, features(net, 300), targets(net, 300, labels=True), epochs=2, batch_size=1, engine="native", verbose=False

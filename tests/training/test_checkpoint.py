@@ -183,7 +183,8 @@ def test_other_data_and_networks_are_refused(tmp_path: Path) -> None:
     with pytest.raises(HyperparameterError, match="the data"):
         dr.train(network(), other, T, epochs=4, batch_size=5, seed=7, record_steps=True, verbose=False,
                  checkpoint=tmp_path, resume=True)  # fmt: skip
-    for net in (Network("6/9/3", seed=1), network("float64"), network().frozen()[:1]):
+    again = Network("6/9/dropout(0.3)/3", activation="tanh", seed=2)  # other initial weights
+    for net in (Network("6/9/3", seed=1), network("float64"), again):
         with pytest.raises((HyperparameterError, dr.errors.ShapeError)):
             fit(net, checkpoint=tmp_path, resume=True)
 
@@ -215,7 +216,7 @@ def test_two_are_kept_and_what_was_left_is_removed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "damage", ["cut", "empty", "bit in the header", "bit in the middle", "bit at the end", "foreign", "newer"]
+    "damage", ["cut", "empty", "bit in the header", "bit in the middle", "bit at the end", "foreign"]
 )
 def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path, damage: str) -> None:
     net = network()
@@ -249,14 +250,108 @@ def spoil(path: Path, damage: str) -> None:
     elif damage.startswith("bit"):
         place = {"header": 40, "middle": len(content) * 2 // 3, "end": len(content) - 1}[damage.split()[-1]]
         content[place] ^= 4
-    elif damage == "foreign":
+    else:
         Network("2/2").save(path)
         return
-    else:
-        arrays, found = {"theta": np.zeros(3, np.float32)}, {"format": 2}
-        files.write(path, arrays, found, files.CHECKPOINT._replace(format=2))
-        return
     path.write_bytes(bytes(content))
+
+
+def test_a_newer_format_is_refused_with_its_number(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        fit(network(), checkpoint=tmp_path, checkpoint_every=0, callbacks=[StopAfter(17)])
+    newer = files.CHECKPOINT._replace(format=2)
+    files.write(max(tmp_path.iterdir()), {"theta": np.zeros(3, np.float32)}, {"format": 2}, newer)
+    with pytest.raises(dr.errors.NewerFormatError, match="format 2 is newer"):
+        fit(network(), checkpoint=tmp_path, resume=True)
+
+
+def test_other_files_of_such_names_are_left_alone(tmp_path: Path) -> None:
+    mine = ["checkpoint-best.safetensors", "checkpoint-0-final.safetensors", "checkpoint-last.safetensors"]
+    for name in mine:
+        (tmp_path / name).write_text("mine")
+    with pytest.raises(KeyboardInterrupt):
+        fit(network(), checkpoint=tmp_path, checkpoint_every=0, callbacks=[StopAfter(17)])
+    net, again = network(), network()
+    assert outcome(again, fit(again, checkpoint=tmp_path, resume=True)) == outcome(net, fit(net))
+    assert set(mine) < set(os.listdir(tmp_path))
+    assert len(os.listdir(tmp_path)) == len(mine) + 2
+
+
+def test_damaged_files_of_more_updates_do_not_outlive_whole_ones(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        fit(network(), checkpoint=tmp_path, checkpoint_every=0, callbacks=[StopAfter(17)])
+    for step in (30, 35):
+        (tmp_path / f"checkpoint-{step:012}.safetensors").write_bytes(b"damaged")
+    with pytest.warns(UserWarning, match="going on from"), pytest.raises(KeyboardInterrupt):
+        fit(network(), checkpoint=tmp_path, checkpoint_every=0, resume=True, callbacks=[StopAfter(20)])
+    found = newest(tmp_path)
+    assert found is not None
+    assert found.standing.step == 19
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+FORGED: dict[str, Any] = {
+    "scheduled": {"a": 1.0}, "step": 2**63, "seed": -1, "factor": 0.0, "seconds": "nan", "batch": 99, "epoch": 3,
+    "columns": ["epoch"], "epochs": 0, "best_epoch": 9, "total": "x", "waited": -1, "restored": 1.5, "settings": [],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("field", FORGED)
+def test_content_that_cannot_be_is_refused_though_its_checksum_is_right(tmp_path: Path, field: str) -> None:
+    stopped(tmp_path, 23)
+    path = max(tmp_path.iterdir())
+    arrays, found = files.read(path, files.CHECKPOINT)
+    for other in tmp_path.iterdir():
+        other.unlink()
+    files.write(path, arrays, found | {field: FORGED[field]}, files.CHECKPOINT)
+    with pytest.raises(dr.errors.DeltaruleError):
+        fit(network(), checkpoint=tmp_path, resume=True)
+
+
+def test_one_training_a_folder(tmp_path: Path) -> None:
+    class Another(Callback):
+        def on_epoch(self, run: Run) -> None:
+            with pytest.raises(HyperparameterError, match="in use"):
+                fit(network(), checkpoint=tmp_path, resume=True)
+
+    fit(network(), checkpoint=tmp_path, callbacks=[Another()])
+    fit(network(), checkpoint=tmp_path, resume=True)  # now it is free
+
+
+def test_what_is_refused_leaves_no_folder(tmp_path: Path) -> None:
+    wrong: list[dict[str, Any]] = [
+        {"batch_size": 0}, {"optimizer": "adm"}, {"sample_weight": [1.0]}, {"checkpoint": True},
+    ]  # fmt: skip
+    for named in wrong:
+        with pytest.raises(dr.errors.DeltaruleError):
+            fit(network(), **({"checkpoint": tmp_path / "a" / "b"} | named))
+    assert os.listdir(tmp_path) == []
+
+
+def test_numbers_of_numpy_are_settings(tmp_path: Path) -> None:
+    fit(network(), checkpoint=tmp_path, validation=0.25, drop_last=np.bool_(False), batch_size=np.int64(5),
+        early_stopping=dr.EarlyStopping(np.int64(5), np.float32(0.5)), learning_rate=np.float32(0.01))  # fmt: skip
+    assert newest(tmp_path) is not None
+
+
+@pytest.mark.parametrize("way", ["on_step", "on_epoch", "on_slice"])
+def test_what_a_callback_ended_stays_ended(tmp_path: Path, way: str) -> None:
+    def end(self: Any, run: Run) -> None:
+        if run.step >= 13:
+            run.stop("enough")
+
+    net, again, longer = network(), network(), network()
+    expected = outcome(net, fit(net, checkpoint=tmp_path, callbacks=[type("End", (Callback,), {way: end})()]))
+    assert outcome(again, fit(again, checkpoint=tmp_path, resume=True)) == expected
+    assert fit(longer, epochs=5, checkpoint=tmp_path, resume=True).stopped == "all 5 epochs are done"
+
+
+def test_columns_keep_their_order(tmp_path: Path) -> None:
+    named: dict[str, Any] = {"validation": 0.25, "on_divergence": "restore"}
+    history = fit(network(), **named)
+    stopped(tmp_path, 23, **named)
+    again = fit(network(), checkpoint=tmp_path, resume=True, **named)
+    assert list(again.columns) == list(history.columns)
 
 
 def test_each_bit_of_a_checkpoint_is_under_its_checksum(tmp_path: Path) -> None:

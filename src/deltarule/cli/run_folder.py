@@ -56,10 +56,12 @@ class RunFolder:
                 return made
             folder = Path(path)
             new = [p for p in (folder, *folder.parents) if not p.exists()]
-            for left in leftovers(folder, cls(folder).toml.name):  # of a run that was killed at once
-                left.unlink(missing_ok=True)
-            if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-                raise DataError(f"{folder} is there already and not empty; name another --output, or remove it")
+            left = leftovers(folder, cls(folder).toml.name)  # by a run that was killed at once
+            if folder.exists() and (not folder.is_dir() or set(folder.iterdir()) - set(left)):
+                resume = f"go on with it by --resume {folder}, " if cls(folder).toml.is_file() else ""
+                raise DataError(f"{folder} is there already and not empty; {resume}or name another --output")
+            for path_left in left:
+                path_left.unlink(missing_ok=True)
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise DataError(f"the run folder cannot be made: {error}") from None

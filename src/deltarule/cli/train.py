@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import platform
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
@@ -16,24 +12,24 @@ from typing import Annotated, Any, cast, get_args, get_type_hints
 import numpy as np
 import typer
 
-from deltarule import grammar
+from deltarule import files, grammar
 from deltarule.activations import Activation, Identity
 from deltarule.cli.arguments import DATA_ARGUMENT, TargetOption
+from deltarule.cli.record import Record, signals
 from deltarule.cli.run_folder import RunFolder
 from deltarule.cli.show import print_scores
 from deltarule.data import Dataset, Preprocessing, holdout
 from deltarule.data.sources import locate, read
 from deltarule.data.targets import Task, find_task
-from deltarule.errors import DataError, DivergenceError, FileFormatError, HyperparameterError, ShapeError
+from deltarule.errors import DivergenceError, FileFormatError, HyperparameterError, ShapeError
 from deltarule.limits import whole
 from deltarule.network import Network
 from deltarule.optimizers import optimizer as resolve_optimizer
 from deltarule.randomness import draw_seed
 from deltarule.schedules import schedule as resolve_schedule
-from deltarule.training import EarlyStopping, JSONLines, Run
+from deltarule.training import EarlyStopping
 from deltarule.training import train as fit
 from deltarule.training.batches import count
-from deltarule.training.callbacks import say
 
 __all__ = ["held_out_rows", "train"]
 
@@ -97,9 +93,7 @@ def train(
     on_divergence: Annotated[
         str, typer.Option(help="raise, or restore: back to the best weights with half the learning rate.")
     ] = "raise",
-    checkpoint_every: Annotated[
-        float, typer.Option(help="Seconds between checkpoints in a long epoch; each epoch's end has one.")
-    ] = 30.0,
+    checkpoint_every: Annotated[float, typer.Option(help="Seconds between checkpoints within a long epoch.")] = 30.0,
     resume: Annotated[
         Path | None, typer.Option(help="Go on with this run as if it had never stopped; --epochs may be raised.")
     ] = None,
@@ -121,36 +115,35 @@ def train(
     """
     if resume is None and data is None:
         raise HyperparameterError("name the data, such as digits or a file; or a run to go on with: --resume runs/a")
-    given = {
-        name for name in context.params if str(context.get_parameter_source(name)).endswith("COMMANDLINE")
-    }  # fmt: skip
+    given = {name for name in context.params if str(context.get_parameter_source(name)).endswith("COMMANDLINE")}
     o = SimpleNamespace(**context.params) if resume is None else _resumed(resume, context.params, given)
     _run(o)
 
 
 def _resumed(folder: Path, params: dict[str, Any], given: set[str]) -> SimpleNamespace:
     """The options of an earlier command; of those given now only some may differ."""
-    kept = RunFolder.open(folder).command(set(params) - set(NOT_KEPT))
-    hints = get_type_hints(train)
+    if folder.is_file():
+        raise HyperparameterError(f"--resume takes a run folder, and {folder} is a file")
+    run = RunFolder.open(folder)
+    kept, hints = run.command(set(params) - set(NOT_KEPT)), get_type_hints(train)
     for option, value in kept.items():
         if not _fits(value, hints[option]):
-            raise FileFormatError(f"{folder}/run.toml, command: {option} cannot be {value!r}")
+            raise FileFormatError(f"{run.toml}, command: {option} cannot be {value!r}")
     if "output" in given:
         raise HyperparameterError(f"--resume goes on in {folder}; leave out --output")
-    _, data, target = locate(kept["data"], kept.get("target"))
-    now = dict(zip(("data", "target"), locate(params["data"] or data, params["target"] or target)[1:])) | {
-        option: params[option] for option in given - {"data", "target"}
-    }  # fmt: skip
-    was = kept | {"data": data, "target": target}
+    now = {option: params[option] for option in given}
+    if given & {"data", "target"}:
+        now["data"], now["target"] = locate(now.get("data", kept["data"]), now.get("target", kept.get("target")))[1:]
+    known = run.fingerprint() is not None  # then the content is compared, wherever it lies now
+    free = (*MAY_CHANGE, *NOT_KEPT, *(("data", "target") if known else ()))
     differ = [
-        f"{option} was {was.get(option)!r}, not {value!r}"
+        f"{option} was {kept.get(option, 'not given')!r}, not {value!r}"
         for option, value in now.items()
-        if option not in (*MAY_CHANGE, *NOT_KEPT) and value != was.get(option)
+        if option not in free and value != kept.get(option)
     ]
     if differ:
         raise HyperparameterError(f"{folder} cannot go on: {'; '.join(differ)}")
-    changed = {option: params[option] for option in given if option in MAY_CHANGE}
-    return SimpleNamespace(**params | dict.fromkeys(kept) | kept | changed | {"resume": folder})
+    return SimpleNamespace(**params | kept | {o: v for o, v in now.items() if o in free} | {"resume": folder})
 
 
 def _fits(value: Any, hint: Any) -> bool:
@@ -164,43 +157,22 @@ def _run(o: SimpleNamespace) -> None:
     if o.patience is not None and o.validation is None:
         raise HyperparameterError("--patience watches the cost on --validation: give a fraction, --validation 0.1")
     o.seed = draw_seed(o.seed)
-    with _terminable():
-        record = Record(o)
+    with signals() as heard:
+        record = None
         try:
+            record = Record(o, NOT_KEPT)
             _train(o, record)
         except (KeyboardInterrupt, DivergenceError, OSError) as stop:
-            interrupted = isinstance(stop, KeyboardInterrupt)
-            with suppress(OSError, KeyboardInterrupt):  # a second Ctrl-C stops at once
-                record.end(stop)
-            if record.began and not isinstance(stop, DivergenceError):
-                said = f"{'Interrupted' if interrupted else 'Stopped'} after {record.began.step:,} updates"
-                typer.echo(f"{said}; the run goes on with: deltarule train --resume {record.folder}", err=True)
-            if not interrupted:
+            if not isinstance(stop, KeyboardInterrupt):
+                if record is not None:
+                    record.end(stop, wait=True)
                 raise
-            raise typer.Exit(143 if isinstance(stop, Terminated) else 130) from None
+            if record is not None:
+                record.end(stop, wait=heard.times < 2)  # a second one stops at once
+            raise typer.Exit(heard.code) from None
         finally:
-            record.leave()
-
-
-class Terminated(KeyboardInterrupt):
-    """SIGTERM: stop as for Ctrl-C, with another exit code."""
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """Within, SIGTERM is an interruption like Ctrl-C."""
-
-    def stop(*_: Any) -> None:
-        raise Terminated
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+            if record is not None:
+                record.leave()
 
 
 def _train(o: SimpleNamespace, record: Record) -> None:
@@ -228,6 +200,7 @@ def _train(o: SimpleNamespace, record: Record) -> None:
         "seed": o.seed,
     }
     stopping = None if o.patience is None else EarlyStopping(o.patience)
+    files.as_text(record.folder.model, net.content())  # what cannot be saved is said now, too
     record.describe(_describe(dataset, net, settings | {"patience": o.patience}, held, o.held_out))
     unseen = None  # what is wrong in a test split is said before an hour of training
     if dataset.test is not None:
@@ -235,8 +208,7 @@ def _train(o: SimpleNamespace, record: Record) -> None:
     history = fit(
         net, dataset.X, dataset.targets, rows=kept, **settings, early_stopping=stopping, callbacks=[record],
         verbose=not o.quiet, engine=o.engine, threads=o.threads, checkpoint=record.folder.path,
-        checkpoint_every=o.checkpoint_every,
-        resume=o.resume is not None,
+        checkpoint_every=o.checkpoint_every, resume=o.resume is not None,
     )  # fmt: skip
     result = {"stopped": history.stopped, "best_epoch": history.best_epoch}
     record.finish(net, result)  # before the scores, which take their time
@@ -249,65 +221,6 @@ def _train(o: SimpleNamespace, record: Record) -> None:
     rows = len(held) if unseen is None else len(unseen[0])
     print_scores({"training": (len(kept), scores["train"]), "held out": (rows, scores["held_out"])})
     typer.echo(f"{history.stopped}; the run is in {record.folder}")
-
-
-class Record(JSONLines):
-    """The run folder: the command before data are read, the history as it comes, the model and the result at the end.
-
-    What is refused before training begins leaves no folder behind.
-    """
-
-    def __init__(self, o: SimpleNamespace) -> None:
-        self.name, data, target = locate(o.data, o.target)
-        self.fresh, self.finished = o.resume is None, False
-        self.began: Run | None = None
-        command = {name: value for name, value in vars(o).items() if name not in NOT_KEPT}
-        self.content: dict[str, Any] = {"command": command | {"data": data, "target": target}}
-        if self.fresh:
-            self.folder = RunFolder.create(o.output, self.name)
-            self.folder.write(self.content)
-        else:
-            self.folder = RunFolder.open(o.resume)
-            self.folder.sweep()
-        super().__init__(self.folder.history)
-
-    def check(self, dataset: Dataset) -> None:
-        """Refuse other data than those that a resumed run began with."""
-        self.name = dataset.name
-        known = None if self.fresh else self.folder.fingerprint()
-        if known is not None and known != dataset.fingerprint():
-            raise DataError(f"{self.folder} cannot go on: {dataset.name} is not what it was, its content differs")
-
-    def describe(self, described: dict[str, Any]) -> None:
-        """Everything resolved, for run.toml."""
-        self.content |= described
-
-    def on_begin(self, run: Run) -> None:
-        self.began = run
-        self.folder.write(self.content)
-        super().on_begin(run)
-        done = f"; {run.epoch} epochs, {run.step:,} updates are done" if run.step else ""
-        say(
-            f"{self.name}: {self.content['data']['training_rows']:,} rows to train on, "
-            f"{run.net.spec} with {run.net.size:,} parameters{done}"
-        )
-
-    def finish(self, net: Network, result: dict[str, Any]) -> None:
-        """Write the model, and add the result to run.toml."""
-        net.save(self.folder.model)
-        self.folder.write(self.content | {"result": result})
-        self.finished = True
-
-    def end(self, stop: BaseException) -> None:
-        """Training ended early: the weights reached, and why."""
-        if self.began is not None and not self.finished:
-            interrupted = isinstance(stop, KeyboardInterrupt)
-            self.finish(self.began.net, {"stopped": "interrupted" if interrupted else str(stop)})
-
-    def leave(self) -> None:
-        """Leave nothing where nothing began."""
-        if self.fresh and self.began is None:
-            self.folder.remove()
 
 
 def _task(text: str | None) -> Task | None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from deltarule.errors import DataError
 
-__all__ = ["MISSING", "check_finite", "chunks", "is_missing", "numeric", "reading", "rows", "targets"]
+__all__ = ["MISSING", "check_finite", "chunks", "is_missing", "numeric", "reading", "row_numbers", "rows", "targets"]
 
 CHUNK = 1 << 20  # numbers looked at in one go: 8 MB of float64
 
@@ -116,6 +116,20 @@ def targets(t: Any, what: str) -> NDArray[Any]:
         raise DataError(f"{what}: holds {_kind(array)}; targets are numbers or words")
     check_finite(array, what)
     return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def row_numbers(which: Any, m: int) -> NDArray[np.int64]:
+    """Numbers of some of m rows, each once.
+
+    >>> row_numbers([2, 0], 3)
+    array([2, 0])
+    """
+    found = _array(which, "rows")
+    if found.ndim != 1 or found.dtype.kind not in "iu" or not len(found):
+        raise DataError("rows are the numbers of the rows meant, a vector of integers that is not empty")
+    if found.min() < 0 or found.max() >= m or len(np.unique(found)) < len(found):
+        raise DataError(f"rows are numbers from 0 to {m - 1}, each once")
+    return found.astype(np.int64)
 
 
 def is_missing(value: Any) -> bool:

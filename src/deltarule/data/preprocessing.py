@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from deltarule.data import checks, stored
 from deltarule.data.columns import Column, column_numbers, encode, fit_columns
@@ -60,7 +60,7 @@ class Preprocessing:
         task: Task | None = None,
         standardize: bool | None = None,
         impute: bool = False,
-        rows: NDArray[np.int64] | None = None,
+        rows: ArrayLike | None = None,
     ) -> Preprocessing:
         """Fit on the training part.
 
@@ -82,6 +82,7 @@ class Preprocessing:
         array([1.5])
         """
         t = checks.targets(t, "the targets")
+        rows = None if rows is None else checks.row_numbers(rows, len(t))
         columns: tuple[Column, ...] | None = None
         if _is_table(X):
             table = Table.of(X)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from typing import Any
 
@@ -69,4 +70,13 @@ def _room(X: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
     if not isinstance(X, np.memmap) or X.size * dtype.itemsize < LARGE:
         return np.empty(X.shape, dtype)
     with tempfile.TemporaryFile() as file:  # it lasts as long as its array
+        try:
+            if hasattr(os, "posix_fallocate"):  # or a full disk would be a bus error, later
+                os.posix_fallocate(file.fileno(), 0, X.size * dtype.itemsize)
+        except OSError as error:
+            need = X.size * dtype.itemsize / 2**30
+            raise DataError(
+                f"standardised, the data take {need:,.1f} GiB, and {tempfile.gettempdir()} has no room for them "
+                f"({error.strerror}); name another place in TMPDIR, or leave them as they are (standardize=False)"
+            ) from None
         return np.memmap(file, dtype, "w+", shape=X.shape)

@@ -72,12 +72,14 @@ def locate(source: str, target: str | None) -> tuple[str, str, str | None]:
     name = embedded_name(source)
     if name is not None:
         return name, name, target
-    path = Path(source).absolute()
-    tabular = path.suffix.lower() in (".csv", ".tsv", ".npz")
-    if target is not None and not tabular and Path(target).is_file():
-        target = str(Path(target).absolute())
-    short = path.stem if path.suffix.lower() in _READERS else path.resolve().name.removesuffix(".gz")
-    return short or "data", str(path), target
+    if not source.strip() or "\0" in source:
+        raise DataError(f"no data can be named {source!r}")
+    path = Path(os.path.abspath(source))
+    suffix = path.suffix.lower()
+    column = suffix in (".csv", ".tsv", ".npz") or (target or "").lstrip("-").isdecimal()
+    if target is not None and not column and os.path.isfile(target):
+        target = os.path.abspath(target)
+    return (path.stem if suffix in _READERS else path.name.removesuffix(".gz")) or "data", str(path), target
 
 
 def _absent(source: str, path: Path) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltarule.errors import FileFormatError, MissingExtraError
+from deltarule.files import write_bytes
 
 __all__ = ["History"]
 
@@ -81,18 +82,20 @@ class History:
         return {name: a.astype(np.float64) for name, a in found.items()}
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], epochs: int) -> History:
-        """The inverse of `arrays`; a ValueError says what does not fit."""
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], columns: list[str], epochs: int) -> History:
+        """The inverse of `arrays`, with the columns in their order; a ValueError says what does not fit."""
         history = cls()
+        wanted = {"step_cost", "steps_until", *(f"column.{name}" for name in columns)}
+        if wanted != set(arrays) or (epochs and not {"epoch", "cost", "learning_rate", "seconds"} <= set(columns)):
+            raise ValueError(f"the history has {', '.join(arrays):.200}")
         for name, a in arrays.items():
             if a.dtype != np.float64 or a.ndim != 1 or (name != "step_cost" and len(a) != epochs):
                 raise ValueError(f"the history's '{name}' is not one number an epoch")
         history.step_cost = arrays["step_cost"].tolist()
         history._steps_until = [int(n) for n in arrays["steps_until"].tolist()]
-        for name, a in arrays.items():
-            if name.startswith("column."):
-                whole = name in ("column.epoch", "column.restored")
-                history.columns[name.removeprefix("column.")] = [int(x) if whole else x for x in a.tolist()]
+        for name in columns:
+            values = arrays[f"column.{name}"].tolist()
+            history.columns[name] = [int(x) for x in values] if name in ("epoch", "restored") else values
         return history
 
     def to_dataframe(self) -> Any:
@@ -105,7 +108,7 @@ class History:
 
     def to_jsonl(self, path: str | Path) -> None:
         """One JSON object a line, one line an epoch."""
-        Path(path).write_text("".join(json_line(row) for row in self.records()), encoding="utf-8")
+        write_bytes(path, "".join(json_line(row) for row in self.records()).encode())
 
     @classmethod
     def from_jsonl(cls, path: str | Path) -> History:

@@ -39,8 +39,8 @@ class EarlyStopping:
     min_delta: float = 0.0
 
     def __post_init__(self) -> None:
-        whole("patience", self.patience)
-        number("min_delta", self.min_delta, least=0)
+        object.__setattr__(self, "patience", whole("patience", self.patience))
+        object.__setattr__(self, "min_delta", number("min_delta", self.min_delta, least=0))
 
 
 class Plan(NamedTuple):
@@ -68,7 +68,8 @@ class Plan(NamedTuple):
     def part(self, rows: Rows, ends: Rows, standing: Standing, steps_per_epoch: int) -> Slice:
         """The updates that follow, over the given rows, with their rates and constants."""
         n, total = len(ends), steps_per_epoch * self.epochs
-        places = [Progress(standing.step + k, steps_per_epoch, total) for k in range(1 if self.constant else n)]
+        at = standing.epoch * steps_per_epoch + standing.batch  # the step, but for returns to the best weights
+        places = [Progress(at + k, steps_per_epoch, total) for k in range(1 if self.constant else n)]
         eta = self.learning_rate * standing.factor
         rates = [eta * self.schedule.factor(p, standing.scheduled) for p in places]
         optimizers = [self.optimizer.at(p) for p in places]
@@ -89,16 +90,25 @@ class Plan(NamedTuple):
         """Whatever the weights depend on beside the data, as JSON can hold it."""
         stopping = self.early_stopping
         return {
-            "network": net.spec, "frozen stages": [k for k, y in enumerate(net.layers, 1) if not y.trainable],
-            "cost": str(net.output.cost), "dtype": str(net.dtype), "multilabel": net.multilabel,
-            "optimizer": str(self.optimizer), "learning_rate": self.learning_rate, "schedule": str(self.schedule),
+            "network": net.spec, "network seed": net.seed, "dtype": str(net.dtype), "cost": _text(net.output.cost),
+            "frozen stages": [k for k, layer in enumerate(net.layers, 1) if not layer.trainable],
+            "multilabel": bool(net.multilabel), "optimizer": _text(self.optimizer),
+            "learning_rate": float(self.learning_rate), "schedule": _text(self.schedule),
             "batch_size": self.batch_size, "weight_decay": self.settings.weight_decay,
             "clip_norm": self.settings.clip_norm, "clip_value": self.settings.clip_value,
-            "shuffle": self.shuffle if isinstance(self.shuffle, bool) else "a function", "drop_last": self.drop_last,
-            "record_steps": self.record_steps, "seed": self.settings.seed, "on_divergence": self.on_divergence,
+            "shuffle": self.shuffle if isinstance(self.shuffle, bool) else "a function",
+            "drop_last": bool(self.drop_last), "record_steps": bool(self.record_steps),
+            "seed": self.settings.seed, "on_divergence": self.on_divergence,
             "early_stopping": None if stopping is None else [stopping.patience, stopping.min_delta],
             "engine": self.engine.__name__.rpartition(".")[2],
         }  # fmt: skip
+
+
+def _text(value: Any) -> str:
+    """A value by its name and constants; one of a user's own class by that class too."""
+    kind = type(value)
+    own = kind.__module__.startswith("deltarule.")
+    return str(value) if own else f"{kind.__module__}.{kind.__qualname__}: {value}"
 
 
 class Pace:
@@ -121,31 +131,31 @@ class Pace:
 class Loop:
     """One training from a standing to its end."""
 
-    def __init__(
-        self,
-        run: Run,
-        plan: Plan,
-        data: Samples,
-        held: Samples | None,
-        callbacks: Callbacks,
-        standing: Standing,
-        keeper: Keeper | None,
-    ) -> None:
+    def __init__(self, run: Run, plan: Plan, data: Samples, held: Samples | None, callbacks: Callbacks) -> None:
         self.run, self.plan, self.data, self.held, self.callbacks = run, plan, data, held, callbacks
-        self.standing, self.keeper = standing, keeper
+        self.standing = plan.begin(run.net)
+        self.keeper: Keeper | None = None
         self.pace = Pace(any(hasattr(c, "on_step") for c in callbacks))
-        self.started = time.perf_counter() - standing.seconds
+        self.started = 0.0
+
+    def go_on(self, standing: Standing, theta: NDArray[Any], history: History) -> None:
+        """Stand where an earlier training stood."""
+        run, self.standing = self.run, standing
+        run.net.roll(theta)
+        run.history = history
         run.epoch, run.step, run.cost, run.learning_rate = (
             standing.epoch, standing.step, standing.cost, standing.learning_rate,
         )  # fmt: skip
+        run.stopped = standing.stopped
 
     def go(self) -> History:
         """Train; the history."""
         run, history, plan = self.run, self.run.history, self.plan
+        self.started = time.perf_counter() - self.standing.seconds
         try:
             self._tell("on_begin")
             self._stop_early()
-            while self.standing.epoch < run.epochs and not run.stopped:
+            while self.standing.batch or (self.standing.epoch < run.epochs and not run.stopped):
                 self._epoch()
             if self.keeper is not None:
                 self.keeper.write()
@@ -197,7 +207,8 @@ class Loop:
         self._tell("on_slice")
         if self.pace.by_step:
             self._tell("on_step")
-        if self.keeper is not None:
+        if self.keeper is not None and not (self.pace.by_step and run.stopped):  # the epoch ends here
+            self.standing = self.standing._replace(stopped=run.stopped)
             self.keeper.keep(run, self.standing)
 
     def _seconds(self) -> float:
@@ -226,6 +237,7 @@ class Loop:
         )  # fmt: skip
         self._tell("on_epoch")
         self._stop_early()
+        self.standing = self.standing._replace(stopped=run.stopped)
         if self.keeper is not None:
             self.keeper.keep(run, self.standing)
 

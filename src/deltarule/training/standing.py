@@ -58,6 +58,7 @@ class Standing(NamedTuple):
     factor: float = 1.0  # of η: halved by every return to the best weights
     restored: int = 0  # how often that was
     seconds: float = 0.0  # at work so far
+    stopped: str = ""  # what a callback said when it asked for the end
 
     @property
     def cost(self) -> float:

@@ -7,6 +7,7 @@ Here the arguments are checked and the data prepared; loop.py trains.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from functools import lru_cache
 from numbers import Real
@@ -17,12 +18,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from deltarule import engines
+from deltarule.data.checks import row_numbers
 from deltarule.data.dataset import fingerprint
 from deltarule.data.split import holdout
 from deltarule.engines import Settings
 from deltarule.engines.native import check_threads
 from deltarule.errors import DataError, HyperparameterError
-from deltarule.inputs import class_labels, numbers
+from deltarule.inputs import class_labels
 from deltarule.limits import number, whole
 from deltarule.network import Network
 from deltarule.network import Samples as Inputs
@@ -33,7 +35,7 @@ from deltarule.schedules import Schedule
 from deltarule.schedules import schedule as resolve_schedule
 from deltarule.training.batches import Order, count, order
 from deltarule.training.callbacks import Callback, Run, reporter
-from deltarule.training.checkpoint import Checkpoint, Keeper, newest
+from deltarule.training.checkpoint import Checkpoint, Keeper, alone, newest
 from deltarule.training.history import History
 from deltarule.training.loop import EarlyStopping, Loop, Plan
 from deltarule.training.standing import Samples
@@ -95,7 +97,7 @@ def train(
             learning rate, and the epoch once more; at most ten times (`history.restored` counts them).
         checkpoint: a folder in which everything needed to go on is kept: at the end of every epoch (of the shortest, as
             often as it takes no more than a fiftieth of the time), at an interruption, and within long epochs every
-            `checkpoint_every` seconds.
+            `checkpoint_every` seconds (0: after every slice of updates, whatever it costs).
         resume: go on with the checkpoint in that folder, bit for bit as if never stopped, on any number of threads;
             begin where there is none. Another network, setting or data set is refused; `epochs` may be another.
         seed: of orders and dropout masks; None draws one, and `history.seed` keeps it.
@@ -130,11 +132,7 @@ def train(
     net.check_trainable()
     _check_callbacks(callbacks)
     decay = number("weight_decay", weight_decay, least=0)
-    folder, found = _kept(checkpoint, resume)
-    settings = Settings(
-        found.seed if found is not None and seed is None else draw_seed(seed), decay,
-        _positive("clip_norm", clip_norm), _positive("clip_value", clip_value), threads,
-    )  # fmt: skip
+    settings = Settings(0, decay, _positive("clip_norm", clip_norm), _positive("clip_value", clip_value), threads)
     rate = _positive("learning_rate", learning_rate) or optimizer.own_rate
     if callable(shuffle):
         shuffle = lru_cache(maxsize=1)(shuffle)  # the first order is counted, then used
@@ -142,53 +140,64 @@ def train(
         optimizer, schedule, rate, whole("epochs", epochs), whole("batch_size", batch_size), shuffle, drop_last,
         record_steps, early_stopping, on_divergence, settings, engines.choose(engine, net, optimizer),
     )  # fmt: skip
-    every = number("checkpoint_every", checkpoint_every, least=0)
-    data, held = _validation(net, _chosen(Samples(*net.prepare(X, t, sample_weight)), rows), validation, settings.seed)
-    data = _weighed(net, data, class_weight)
     if early_stopping is not None and not isinstance(early_stopping, EarlyStopping):
         raise HyperparameterError(f"early_stopping is EarlyStopping(patience=…), not {early_stopping!r}")
-    if early_stopping is not None and held is None:
-        raise HyperparameterError("early stopping watches the validation cost: give validation=(X, t) or a fraction")
-    m = len(order(data.m, shuffle, settings.seed, 0))
-    run = Run(net, plan.epochs, count(m, plan.batch_size, drop_last))
-    standing, keeper = plan.begin(net), None
-    if folder is not None:
-        others = [part for part in held or () if not any(part is own for own in data)]
-        described, content = plan.described(net), fingerprint(*data, *others)
-        if found is not None:
-            found.check(net, standing, described, content, plan.epochs)
-            net.roll(found.theta)
-            standing, run.history = found.standing, found.history
-        keeper = Keeper(folder, every, described, content, settings.seed)
-    run.history.seed = settings.seed
-    return Loop(run, plan, data, held, [*callbacks, *reporter(verbose)], standing, keeper).go()
+    every, folder = number("checkpoint_every", checkpoint_every, least=0), _folder(checkpoint, resume)
+    with alone(folder):
+        found = None if folder is None else _newest(folder, resume)
+        drawn = found.seed if found is not None and seed is None else draw_seed(seed)
+        plan = plan._replace(settings=settings._replace(seed=drawn))
+        whole_data = Samples(*net.prepare(X, t, sample_weight))
+        if rows is not None:
+            whole_data = whole_data._replace(rows=row_numbers(rows, whole_data.m))
+        data, held = _validation(net, whole_data, validation, drawn)
+        if early_stopping is not None and held is None:
+            raise HyperparameterError(
+                "early stopping watches the validation cost: give validation=(X, t) or a fraction"
+            )
+        loop = _loop(net, plan, _weighed(net, data, class_weight), held, callbacks, verbose)
+        if folder is not None:
+            described, content = plan.described(net), _fingerprint(loop.data, held)
+            loop.keeper = Keeper(folder, every, plan.epochs, described, content, drawn)
+            if found is not None:
+                loop.go_on(found.standing_for(loop.run, loop.standing, described, content), found.theta, found.history)
+        del whole_data, data, found
+        return loop.go()
 
 
-def _kept(checkpoint: str | Path | None, resume: bool) -> tuple[Path | None, Checkpoint | None]:
-    """(The folder of checkpoints; the one to go on with, where there is one)."""
-    if checkpoint is None:
-        if resume:
-            raise HyperparameterError("resume=True goes on with the checkpoint in a folder: give checkpoint=folder")
-        return None, None
-    folder = Path(checkpoint)
+def _loop(
+    net: Network, plan: Plan, data: Samples, held: Samples | None, callbacks: Sequence[Callback], verbose: bool
+) -> Loop:
+    """The loop before its first update."""
+    m = len(order(data.m, plan.shuffle, plan.settings.seed, 0))
+    run = Run(net, plan.epochs, count(m, plan.batch_size, plan.drop_last))
+    run.history.seed = plan.settings.seed
+    return Loop(run, plan, data, held, [*callbacks, *reporter(verbose)])
+
+
+def _folder(checkpoint: str | Path | None, resume: bool) -> Path | None:
+    if checkpoint is None and resume:
+        raise HyperparameterError("resume=True goes on with the checkpoint in a folder: give checkpoint=folder")
+    if checkpoint is not None and not isinstance(checkpoint, str | os.PathLike):
+        raise HyperparameterError(f"checkpoint is a folder, not {checkpoint!r}")
+    return None if checkpoint is None else Path(checkpoint)
+
+
+def _newest(folder: Path, resume: bool) -> Checkpoint | None:
+    """The checkpoint to go on with, if there is one."""
     found = newest(folder)
     if found is not None and not resume:
         raise HyperparameterError(
             f"{folder} holds the checkpoint of a training; resume=True goes on with it, another folder begins anew"
         )
-    return folder, found
+    return found
 
 
-def _chosen(data: Samples, rows: ArrayLike | None) -> Samples:
-    """The samples of these numbers."""
-    if rows is None:
-        return data
-    chosen = numbers(rows, "rows")
-    if chosen.ndim != 1 or chosen.dtype.kind not in "iu" or not len(chosen):
-        raise DataError("rows are the numbers of the rows to train on, a vector of integers that is not empty")
-    if chosen.min() < 0 or chosen.max() >= data.m or len(np.unique(chosen)) < len(chosen):
-        raise DataError(f"rows are numbers from 0 to {data.m - 1}, each once")
-    return data._replace(rows=chosen.astype(np.int64))
+def _fingerprint(data: Samples, held: Samples | None) -> str:
+    """Of everything that training reads; rows that are held out of the same arrays are hashed as their numbers."""
+    if held is None:
+        return fingerprint(*data)
+    return fingerprint(*data, *(held if held.rows is None else [held.rows]))
 
 
 def _weighed(net: Network, data: Samples, class_weight: Any) -> Samples:
