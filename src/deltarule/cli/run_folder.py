@@ -90,7 +90,7 @@ class RunFolder:
 
     def sweep(self) -> None:
         """Remove what a killed writer left half-written."""
-        for name in (self.toml.name, self.model.name):
+        for name in (self.toml.name, self.model.name, self.history.name):
             for path in leftovers(self.path, name):
                 path.unlink(missing_ok=True)
 

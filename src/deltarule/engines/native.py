@@ -310,8 +310,8 @@ def train(
     optimizer = part.optimizers[0]
     rule, constants = _RULES[type(optimizer)]
     values, rest = constants(part, state)
-    new_theta = theta.copy()
-    new_state = {name: state[name].copy() for name in optimizer.remembers} | rest
+    new_theta = np.empty_like(theta)
+    new_state = {name: np.empty_like(state[name]) for name in optimizer.remembers} | rest
     costs = np.empty(len(part.ends))
     keys = np.zeros((len(net.layers), 2), np.uint32)
     for stage, layer in enumerate(net.layers, 1):
