@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import safetensors
 
 import deltarule as dr
 from deltarule import Callback, Network, Run, files
@@ -239,6 +240,24 @@ def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path, damage: str) -> Non
         path.write_bytes(b"")
     with pytest.raises(FileFormatError):
         fit(network(), checkpoint=tmp_path, resume=True)
+
+
+def test_a_read_error_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    net, again = network(), network()
+    expected = outcome(net, fit(net))
+    with pytest.raises(KeyboardInterrupt):
+        fit(network(), checkpoint=tmp_path, checkpoint_every=0, callbacks=[StopAfter(17)])
+    last, real = max(tmp_path.iterdir()), safetensors.safe_open
+
+    def broken(path: Path, **named: Any) -> Any:
+        if path == last:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+        return real(path, **named)
+
+    monkeypatch.setattr(safetensors, "safe_open", broken)
+    with pytest.warns(UserWarning, match="Input/output error"):
+        history = fit(again, checkpoint=tmp_path, resume=True)
+    assert outcome(again, history) == expected
 
 
 def spoil(path: Path, damage: str) -> None:
