@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 from deltarule.errors import FileFormatError, NewerFormatError
 
 __all__ = [
-    "CHECKPOINT", "MODEL", "Kind", "as_text", "check_arrays", "fields", "leftovers", "read", "write", "write_bytes",
+    "CHECKPOINT", "MODEL", "Kind", "as_text", "check_arrays", "fields", "leftovers", "read", "sweep", "write",
+    "write_bytes",
 ]  # fmt: skip
 
 
@@ -83,6 +84,12 @@ def _flush_names(folder: Path) -> None:
 def leftovers(folder: Path, name: str) -> list[Path]:
     """Temporary neighbours of files of that name (a pattern) that a killed writer left."""
     return [path for path in folder.glob(f".{name}.????????") if path.is_file()]
+
+
+def sweep(folder: Path, name: str) -> None:
+    """Remove those leftovers."""
+    for path in leftovers(folder, name):
+        path.unlink(missing_ok=True)
 
 
 def write(

@@ -80,11 +80,11 @@ class Record(JSONLines):
             self.folder = RunFolder.open(o.resume)
         super().__init__(self.folder.history)
 
-    def check(self, dataset: Dataset) -> None:
+    def check(self, dataset: Dataset, fingerprint: str) -> None:
         """Refuse other data than those that a resumed run began with."""
         self.name = dataset.name
         known = None if self.fresh else self.folder.fingerprint()
-        if known is not None and known != dataset.fingerprint():
+        if known is not None and known != fingerprint:
             raise DataError(f"{self.folder} cannot go on: {dataset.name} is not what it was, its content differs")
 
     def describe(self, described: dict[str, Any]) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 import tomli_w
 
 from deltarule.errors import DataError, FileFormatError
-from deltarule.files import leftovers, write_bytes
+from deltarule.files import leftovers, sweep, write_bytes
 from deltarule.loading import load
 from deltarule.network import Network
 
@@ -56,12 +56,12 @@ class RunFolder:
                 return made
             folder = Path(path)
             new = [p for p in (folder, *folder.parents) if not p.exists()]
-            left = leftovers(folder, cls(folder).toml.name)  # by a run that was killed at once
+            toml = cls(folder).toml
+            left = leftovers(folder, toml.name)  # by a run that was killed at once
             if folder.exists() and (not folder.is_dir() or set(folder.iterdir()) - set(left)):
-                resume = f"go on with it by --resume {folder}, " if cls(folder).toml.is_file() else ""
+                resume = f"go on with it by --resume {folder}, " if toml.is_file() else ""
                 raise DataError(f"{folder} is there already and not empty; {resume}or name another --output")
-            for path_left in left:
-                path_left.unlink(missing_ok=True)
+            sweep(folder, toml.name)
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise DataError(f"the run folder cannot be made: {error}") from None
@@ -91,8 +91,7 @@ class RunFolder:
     def sweep(self) -> None:
         """Remove what a killed writer left half-written."""
         for name in (self.toml.name, self.model.name, self.history.name):
-            for path in leftovers(self.path, name):
-                path.unlink(missing_ok=True)
+            sweep(self.path, name)
 
     def command(self, options: Collection[str]) -> dict[str, Any]:
         """The options of the command that made this run, those of the given names."""

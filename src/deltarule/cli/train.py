@@ -177,7 +177,8 @@ def _run(o: SimpleNamespace) -> None:
 
 def _train(o: SimpleNamespace, record: Record) -> None:
     dataset = read(o.data, target=o.target)
-    record.check(dataset)
+    fingerprint = dataset.fingerprint()
+    record.check(dataset, fingerprint)
     kept, held = held_out_rows(dataset, o.held_out, o.seed, _task(o.task))
     pre = Preprocessing.fit(
         dataset.X, dataset.targets, task=_task(o.task), standardize=o.standardize, impute=o.impute, rows=kept
@@ -201,7 +202,7 @@ def _train(o: SimpleNamespace, record: Record) -> None:
     }
     stopping = None if o.patience is None else EarlyStopping(o.patience)
     files.as_text(record.folder.model, net.content())  # what cannot be saved is said now, too
-    record.describe(_describe(dataset, net, settings | {"patience": o.patience}, held, o.held_out))
+    record.describe(_describe(dataset, fingerprint, net, settings | {"patience": o.patience}, held, o.held_out))
     unseen = None  # what is wrong in a test split is said before an hour of training
     if dataset.test is not None:
         unseen = net.prepare(dataset.test[0], np.asarray(dataset.test[1]))
@@ -276,7 +277,12 @@ def _network(
 
 
 def _describe(
-    dataset: Dataset, net: Network, settings: dict[str, Any], held: np.ndarray[Any, Any], fraction: float
+    dataset: Dataset,
+    fingerprint: str,
+    net: Network,
+    settings: dict[str, Any],
+    held: np.ndarray[Any, Any],
+    fraction: float,
 ) -> dict[str, Any]:
     """Everything resolved, as run.toml holds it."""
     pre = cast(Preprocessing, net.preprocessing)
@@ -291,7 +297,7 @@ def _describe(
             "name": dataset.name,
             "source": dict(dataset.source),
             "rows": len(dataset),
-            "fingerprint": dataset.fingerprint(),
+            "fingerprint": fingerprint,
             "task": pre.task,
             "classes": len(pre.classes) if pre.classes is not None else None,
             "training_rows": len(dataset) - len(held),

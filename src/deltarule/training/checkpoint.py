@@ -135,8 +135,7 @@ def alone(folder: Path | None) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with _locked(folder):
-            for left in files.leftovers(folder, PATTERN):
-                left.unlink(missing_ok=True)
+            files.sweep(folder, PATTERN)
             yield
     finally:
         with suppress(OSError):
