@@ -103,9 +103,9 @@ template <class T> struct Rprop {     // theta - d sign g                       
     return fnma(d, sign(g), load(w)); } };
 // clang-format on
 
-// 0 in the columns from n on, whatever stood there: an infinite delta times a zero would leave NaN behind
+// the columns in use; what stands in the others counts as 0: an infinite delta times a zero would leave NaN there
 template <class T>
-INLINE V<T> only_used(V<T> g, int n, int j) { return pick(below<T>(n - j) > set(T(0)), g, set(T(0))); }
+INLINE I<T> in_use(const Rectangle<T>& q, int j) { return below<T>(q.used - j) > set(T(0)); }
 
 // `watch` becomes NaN where a gradient or the new theta is not finite
 template <class T, class F>
@@ -126,15 +126,19 @@ __attribute__((noinline)) void update_by(const Rectangle<T>& rectangle, const Pa
     seen_next = fma(next, zero, seen_next), seen_g = fma(g, zero, seen_g);
     store(theta + i, next);
   };
-  for (int r = 0; r < q.rows; r++) {
-    const ptrdiff_t i = q.offset + r * q.ld;
-    const T* g = q.g + r * q.ldg;
-    int j = 0;
-    NO_UNROLL for (; j < plain; j += 2 * L) {
-      step(i + j, load(g + j), one, seen[0], seen[1]);
-      step(i + j + L, load(g + j + L), one, seen[2], seen[3]);
+  int j = 0;                                           // columns outside: their masks are the same in all rows
+  NO_UNROLL for (; j < plain; j += 2 * L)
+    NO_UNROLL for (int r = 0; r < q.rows; r++) {
+      const ptrdiff_t i = q.offset + r * q.ld + j;
+      const T* g = q.g + r * q.ldg + j;
+      step(i, load(g), one, seen[0], seen[1]);
+      step(i + L, load(g + L), one, seen[2], seen[3]);
     }
-    NO_UNROLL for (; j < q.width; j += L) step(i + j, only_used(load(g + j), q.used, j), below<T>(q.decayed - j), seen[0], seen[1]);
+  NO_UNROLL for (; j < q.width; j += L) {
+    const V<T> decayed = below<T>(q.decayed - j);
+    const I<T> used = in_use(q, j);
+    NO_UNROLL for (int r = 0; r < q.rows; r++)
+      step(q.offset + r * q.ld + j, pick(used, load(q.g + r * q.ldg + j), zero), decayed, seen[0], seen[1]);
   }
   watch = (seen[0] + seen[1]) + (seen[2] + seen[3]);
 }
@@ -168,7 +172,7 @@ __attribute__((noinline)) void finish_gradient(const Rectangle<T>& q, const Para
     const V<T> decay = set(u.decay) * below<T>(q.decayed - j);
     for (int r = 0; r < q.rows; r++) {
       T* g = p.gradient + q.offset + r * q.ld + j;
-      V<T> x = only_used(load(g), q.used, j) * scale;
+      V<T> x = pick(in_use(q, j), load(g), set(T(0))) * scale;
       if (u.decay != 0) x = fma(decay, load(p.theta + q.offset + r * q.ld + j), x);
       store(g, pick(x > clip, clip, pick(x < -clip, -clip, x)));
     }

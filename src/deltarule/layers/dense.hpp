@@ -32,15 +32,15 @@ struct Dense : Stage<T> {
     W = parameters + matrix.offset, b = W + n_in, stride = b_stride = matrix.ld;
   }
   void bind_flat(const T* theta) override { W = theta + flat_W, b = theta + flat_b, stride = n_in, b_stride = 1; }
-  void fill(const T* theta, T* own) const override {
-    for (int i = 0; i < n_out; i++) {
+  void fill(const T* theta, T* own, Span rows) const override {
+    for (int i = rows.first; i < rows.last; i++) {
       T* row = own + matrix.offset + (ptrdiff_t)i * matrix.ld;
       __builtin_memcpy(row, theta + flat_W + (ptrdiff_t)i * n_in, n_in * sizeof(T));
       row[n_in] = theta[flat_b + i];
     }
   }
-  void empty(const T* own, T* theta) const override {
-    for (int i = 0; i < n_out; i++) {
+  void empty(const T* own, T* theta, Span rows) const override {
+    for (int i = rows.first; i < rows.last; i++) {
       const T* row = own + matrix.offset + (ptrdiff_t)i * matrix.ld;
       __builtin_memcpy(theta + flat_W + (ptrdiff_t)i * n_in, row, n_in * sizeof(T));
       theta[flat_b + i] = row[n_in];

@@ -106,8 +106,8 @@ struct Stage {
   virtual void gradient(const Batch<T>&, Worker<T>&, const Descending<T>&, Span) {}
   virtual void bind(const T*) {}                       // read the weights from among the engine's parameters,
   virtual void bind_flat(const T*) {}                  // or from flat theta
-  virtual void fill(const T*, T*) const {}             // flat theta -> the engine's parameters
-  virtual void empty(const T*, T*) const {}            // and back
+  virtual void fill(const T*, T*, Span) const {}       // rows of flat theta -> the engine's parameters
+  virtual void empty(const T*, T*, Span) const {}      // and back
 
  protected:
   // a (and z, where it is another) with the constant 1 behind the features

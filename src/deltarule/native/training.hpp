@@ -20,6 +20,8 @@ template <class T>
 struct Training {
   const Samples* data;
   const Descent* descent;      // null: the gradient alone
+  const T* theta;              // flat, as the result is: the next theta, or the gradient
+  T* result;
   int64_t m;                   // of the batch whose gradient is wanted
   double weight_decay;
   Chain<T> chain;
@@ -245,22 +247,48 @@ struct Training {
     Training& self = *static_cast<Training*>(context);
     if (me.size != self.shares.size) self.shares.begin(me.size);  // alone after all
     self.workers[me.id].cuts = self.shares.cuts[0] + me.id;
-    if (self.descent) return self.descend(me);
-    Update<T> u{Rule::sgd, {}, T(0), T(self.weight_decay), T(__builtin_inf())};
-    if (!self.step(me, nullptr, self.m, 1, u, true)) return;
-    self.own_rows(self.workers[me.id], [&](Stage<T>& y, int, int i) {
-      if (y.trainable) finish_gradient(self.whole_row(y.matrix, i), self.p, u);
+    self.fill(me);
+    barrier_wait(me.barrier);
+    if (self.descent) self.descend(me);
+    else self.whole_gradient(me);
+    barrier_wait(me.barrier);
+    self.empty(me);
+  }
+
+  void whole_gradient(Member me) {
+    Update<T> u{Rule::sgd, {}, T(0), T(weight_decay), T(__builtin_inf())};
+    if (!step(me, nullptr, m, 1, u, true)) return;
+    own_rows(workers[me.id], [&](Stage<T>& y, int, int i) {
+      if (y.trainable) finish_gradient(whole_row(y.matrix, i), p, u);
     });
+  }
+
+  // in and out: each thread has its part of the rows
+
+  void fill(Member me) const {
+    each_part(me, [&](const Stage<T>& y, Span rows) {
+      y.fill(theta, p.theta, rows);
+      if (descent)
+        for (int k = 0; k < descent->n_states; k++) y.fill(static_cast<const T*>(descent->states[k]), p.state[k], rows);
+    });
+  }
+  void empty(Member me) const {
+    each_part(me, [&](const Stage<T>& y, Span rows) {
+      y.empty(descent ? p.theta : p.gradient, result, rows);
+      if (descent)
+        for (int k = 0; k < descent->n_states; k++) y.empty(p.state[k], static_cast<T*>(descent->new_states[k]), rows);
+    });
+  }
+  template <class F>
+  INLINE void each_part(Member me, F&& f) const {
+    for (int l = 0; l < chain.n; l++) {
+      const int64_t n = chain.stages[l]->matrix.rows;
+      f(*chain.stages[l], {int(n * me.id / me.size), int(n * (me.id + 1) / me.size)});
+    }
   }
 
   // what it needs
 
-  void fill(const T* flat, T* own) const {
-    for (int l = 0; l < chain.n; l++) chain.stages[l]->fill(flat, own);
-  }
-  void empty(const T* own, T* flat) const {
-    for (int l = 0; l < chain.n; l++) chain.stages[l]->empty(own, flat);
-  }
   void place(Arena& arena, int threads, int samples, int states, bool whole) {
     chain.place(arena, samples, true);
     for (int id = 0; id < threads; id++) chain.place(arena, workers[id], samples, true);
@@ -272,7 +300,7 @@ struct Training {
   }
   // f() with everything in its place
   template <class F>
-  static void prepare(Training& self, const Network& net, const void* theta, const Masks* masks, int threads, int samples, int states, bool whole, F&& f) {
+  static void prepare(Training& self, const Network& net, const Masks* masks, int threads, int samples, int states, bool whole, F&& f) {
     Memory objects(Chain<T>::objects(net) + threads * (sizeof(Worker<T>) + 64) + Shares::bytes(threads) + 64);
     self.workers = take<Worker<T>>(objects, threads);
     self.shares.place(objects, threads), self.shares.begin(threads);
@@ -283,7 +311,6 @@ struct Training {
     Memory buffers(count.used);
     self.place(buffers, threads, samples, states, whole);
     self.far = size_t(self.chain.parameters) * (1 + states) * sizeof(T) > NEAR;
-    self.fill(static_cast<const T*>(theta), self.p.theta);
     for (int l = 0; l < self.chain.n; l++) self.chain.stages[l]->bind(self.p.theta);
     f();
   }
@@ -291,26 +318,18 @@ struct Training {
 
 template <class T>
 double gradient(const Network& net, const void* theta, const Samples& data, int64_t m, double weight_decay, void* gradient, int threads) {
-  Training<T> job{&data, nullptr, m, weight_decay, {}, {}, {}, {}, {}, {}, {}, {}, 0, 0, 0, 6. * double(net.size), false};
-  Training<T>::prepare(job, net, theta, nullptr, threads, int(m < PIECE ? m : PIECE), 0, true, [&] {
-    team_run(threads, Training<T>::run, &job);
-    job.empty(job.p.gradient, static_cast<T*>(gradient));
-  });
+  Training<T> job{&data, nullptr, static_cast<const T*>(theta), static_cast<T*>(gradient), m, weight_decay, {}, {}, {}, {}, {}, {}, {}, {}, 0, 0, 0, 6. * double(net.size), false};
+  Training<T>::prepare(job, net, nullptr, threads, int(m < PIECE ? m : PIECE), 0, true, [&] { team_run(threads, Training<T>::run, &job); });
   return job.cost;
 }
 
 template <class T>
 int64_t train(const Network& net, const void* theta, void* new_theta, const Samples& data, const Masks& masks, const Descent& to, int threads) {
-  Training<T> job{&data, &to, 0, to.weight_decay, {}, {}, {}, {}, {}, {}, {}, {}, 0, 0, 0, 6. * double(net.size), false};
+  Training<T> job{&data, &to, static_cast<const T*>(theta), static_cast<T*>(new_theta), 0, to.weight_decay, {}, {}, {}, {}, {}, {}, {}, {}, 0, 0, 0, 6. * double(net.size), false};
   int64_t most = 0;
   for (int64_t k = 0, first = 0; k < to.batches; first = to.ends[k++]) most = to.ends[k] - first > most ? to.ends[k] - first : most;
   const bool whole = most > PIECE || to.clip_norm < __builtin_inf();
-  Training<T>::prepare(job, net, theta, &masks, threads, int(most < PIECE ? most : PIECE), to.n_states, whole, [&] {
-    for (int k = 0; k < to.n_states; k++) job.fill(static_cast<const T*>(to.states[k]), job.p.state[k]);
-    team_run(threads, Training<T>::run, &job);
-    job.empty(job.p.theta, static_cast<T*>(new_theta));
-    for (int k = 0; k < to.n_states; k++) job.empty(job.p.state[k], static_cast<T*>(to.new_states[k]));
-  });
+  Training<T>::prepare(job, net, &masks, threads, int(most < PIECE ? most : PIECE), to.n_states, whole, [&] { team_run(threads, Training<T>::run, &job); });
   return job.bad ? job.bad - to.first_step : to.batches;
 }
 

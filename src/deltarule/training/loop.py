@@ -25,7 +25,7 @@ from deltarule.training.standing import Best, Rows, Samples, Standing
 
 __all__ = ["Callbacks", "EarlyStopping", "Loop", "Plan"]
 
-SECONDS_A_SLICE = 0.2  # how long an engine works until callbacks and Ctrl-C are heard; slices never change bits
+SECONDS_A_SLICE = 0.4  # how long an engine works until callbacks and Ctrl-C are heard; slices never change bits
 MOST_RESTORATIONS = 10  # η is a thousandth then
 
 Callbacks = Sequence[Callback]
