@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from deltarule.errors import HyperparameterError, UnknownNameError
 from deltarule.initializers import (
     INITIALIZERS,
+    FanInUniform,
     GlorotNormal,
     GlorotUniform,
     HeNormal,
@@ -21,6 +22,7 @@ from deltarule.initializers import (
     Initializer,
     LeCunNormal,
     LeCunUniform,
+    Normal,
     Orthogonal,
     Uniform,
     Zeros,
@@ -45,6 +47,8 @@ def draw(rule: Initializer, shape: tuple[int, ...] = SHAPE, seed: int = 0) -> ND
         (LeCunUniform(), math.sqrt(3 / 50)),
         (GlorotUniform(), math.sqrt(6 / 64)),
         (HeUniform(), math.sqrt(6 / 50)),
+        (FanInUniform(), 2.4 / 50),
+        (FanInUniform(1.5), 1.5 / 50),
     ],
     ids=str,
 )
@@ -59,8 +63,10 @@ def test_uniform_rules_fill_their_bounds(rule: Initializer, bound: float) -> Non
 
 
 @pytest.mark.parametrize(
-    ("rule", "variance"), [(LeCunNormal(), 1 / 50), (GlorotNormal(), 2 / 64), (HeNormal(), 2 / 50)], ids=str
-)
+    ("rule", "variance"),
+    [(LeCunNormal(), 1 / 50), (GlorotNormal(), 2 / 64), (HeNormal(), 2 / 50), (Normal(), 0.01), (Normal(3.0), 9)],
+    ids=str,
+)  # fmt: skip
 def test_normal_rules_have_their_variance(rule: Initializer, variance: float) -> None:
     w = draw(rule) / math.sqrt(variance)
     assert abs(w.mean()) < 4 / math.sqrt(N)
@@ -124,8 +130,9 @@ def test_a_negative_bound_is_refused() -> None:
 
 
 def test_the_table_is_complete() -> None:
-    expected = "zeros,uniform,lecun uniform,lecun normal,glorot uniform,glorot normal,he uniform,he normal,orthogonal"
-    assert list(INITIALIZERS) == expected.split(",")
+    names = ["zeros", "uniform", "normal", "fan in uniform", "orthogonal"]
+    by_fans = [f"{who} {how}" for who in ("lecun", "glorot", "he") for how in ("uniform", "normal")]
+    assert sorted(INITIALIZERS) == sorted(names + by_fans)
     assert initializer("Glorot-Uniform") == GlorotUniform()
     with pytest.raises(UnknownNameError, match="there is no initialiser 'glorot'"):
         initializer("glorot")

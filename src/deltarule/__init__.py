@@ -13,6 +13,7 @@
 
 from typing import Any
 
+from deltarule import nets
 from deltarule.engines import EngineInfo, engine_info
 from deltarule.errors import (
     DataError,
@@ -26,7 +27,7 @@ from deltarule.errors import (
     UnknownNameError,
 )
 from deltarule.gradcheck import GradientCheck, check_gradient
-from deltarule.layers import Dense, Dropout
+from deltarule.layers import Conv, Dense, Dropout, MaxPool, MeanPool, Subsample
 from deltarule.loading import load
 from deltarule.minimize import Minimum, hessian_vector_product, minimize
 from deltarule.network import Network
@@ -76,6 +77,7 @@ __all__ = [
     "AdamW",
     "Callback",
     "Constant",
+    "Conv",
     "Cosine",
     "DataError",
     "DeltaruleError",
@@ -92,6 +94,8 @@ __all__ = [
     "HyperparameterError",
     "InverseTimeDecay",
     "JSONLines",
+    "MaxPool",
+    "MeanPool",
     "Minimum",
     "MissingExtraError",
     "Momentum",
@@ -108,6 +112,7 @@ __all__ = [
     "Run",
     "ShapeError",
     "StepDecay",
+    "Subsample",
     "UnknownNameError",
     "WarmUp",
     "batches",
@@ -116,5 +121,6 @@ __all__ = [
     "hessian_vector_product",
     "load",
     "minimize",
+    "nets",
     "train",
 ]

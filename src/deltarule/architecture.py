@@ -19,7 +19,7 @@ from deltarule.activations import Activation, ReLU, Sigmoid, Softmax, activation
 from deltarule.arrays import Array, Shape, namespace
 from deltarule.costs import Cost
 from deltarule.costs import cost as resolve_cost
-from deltarule.errors import HyperparameterError, ShapeError
+from deltarule.errors import DeltaruleError, HyperparameterError, ShapeError
 from deltarule.layers import Dense, Gradients, Layer, Parameters, shape_text
 from deltarule.layers.base import MOST_UNITS
 from deltarule.outputs import Output, canonical_cost, output
@@ -98,7 +98,10 @@ class Architecture:
         for k, layer in enumerate(self.layers, 1):
             if k < len(self.layers) and isinstance(layer.f, Softmax):
                 raise HyperparameterError(f"layer {k} ({layer}): softmax belongs in the last layer")
-            shapes.append(layer.output_shape(shapes[-1]))
+            try:
+                shapes.append(layer.output_shape(shapes[-1]))
+            except DeltaruleError as error:
+                raise type(error)(f"layer {k} ({layer}): {error}") from None
         return tuple(shapes)
 
     @cached_property

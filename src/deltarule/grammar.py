@@ -4,7 +4,7 @@
     input   = 784 | 28x28 | 1x28x28 | seq(65) | *           * takes its size from the data
     stage   = size [ ":" activation ] | call                 a bare number is a dense layer; * in the last stage too
 
-A call is read by names.py: dropout(0.5), dense(100,relu,trainable=False). 28x28 alone has one channel.
+A call is read by names.py: conv(6,5,pad=2), dropout(0.5), dense(100,relu,trainable=False). 28x28 alone has one channel.
 The text is parsed, never evaluated, and `spell` gives it back. It is one line; a table below it, as `print(net)` shows,
 is passed over, so that what is printed can be read again.
 """
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import NamedTuple, TypeVar
 
 from deltarule.activations import ACTIVATIONS, Activation
@@ -130,9 +131,8 @@ def spell(input_shape: Shape, layers: Sequence[Layer], defaults: Sequence[Activa
 
 
 def _spell_stage(layer: Layer, default: Activation) -> str:
-    if type(layer) is Dense:
-        if layer == Dense(layer.units, default):
-            return str(layer.units)
-        if layer == Dense(layer.units, layer.activation):
-            return f"{layer.units}:{layer.activation}"
+    if getattr(layer, "activation", None) == default:
+        layer = replace(layer, activation=None)  # type: ignore[call-arg]
+    if type(layer) is Dense and layer == Dense(layer.units, layer.activation):
+        return str(layer.units) if layer.activation is None else f"{layer.units}:{layer.activation}"
     return str(layer)

@@ -15,8 +15,8 @@ from deltarule.limits import check
 from deltarule.names import Named, resolve, table
 
 __all__ = [
-    "INITIALIZERS", "GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform", "Initializer", "LeCunNormal",
-    "LeCunUniform", "Orthogonal", "Uniform", "Zeros", "initializer",
+    "INITIALIZERS", "FanInUniform", "GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform", "Initializer",
+    "LeCunNormal", "LeCunUniform", "Normal", "Orthogonal", "Uniform", "Zeros", "initializer",
 ]  # fmt: skip
 
 Values = NDArray[np.float64]
@@ -61,6 +61,34 @@ class Uniform(Initializer):
 
     def draw(self, random: np.random.Generator, shape: tuple[int, ...], fan_in: int, fan_out: int) -> Values:
         return _uniform(random, shape, self.epsilon)
+
+
+@dataclass(frozen=True)
+class Normal(Initializer):
+    """Normal with mean 0 and this deviation."""
+
+    name = "normal"
+    deviation: float = 0.1
+
+    def __post_init__(self) -> None:
+        check(self, "deviation", least=0)
+
+    def draw(self, random: np.random.Generator, shape: tuple[int, ...], fan_in: int, fan_out: int) -> Values:
+        return _normal(random, shape, self.deviation)
+
+
+@dataclass(frozen=True)
+class FanInUniform(Initializer):
+    """Uniform in ±bound/fan_in: LeNet-5's, with 2.4. Source: LeCun et al., Proc. IEEE 86 (1998)."""
+
+    name = "fan in uniform"
+    bound: float = 2.4
+
+    def __post_init__(self) -> None:
+        check(self, "bound", least=0)
+
+    def draw(self, random: np.random.Generator, shape: tuple[int, ...], fan_in: int, fan_out: int) -> Values:
+        return _uniform(random, shape, self.bound / fan_in)
 
 
 @dataclass(frozen=True)
@@ -144,7 +172,8 @@ class Orthogonal(Initializer):
 
 
 INITIALIZERS = table(
-    Zeros, Uniform, LeCunUniform, LeCunNormal, GlorotUniform, GlorotNormal, HeUniform, HeNormal, Orthogonal
+    Zeros, Uniform, Normal, FanInUniform, LeCunUniform, LeCunNormal, GlorotUniform, GlorotNormal, HeUniform, HeNormal,
+    Orthogonal,
 )  # fmt: skip
 
 

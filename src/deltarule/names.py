@@ -25,7 +25,7 @@ __all__ = [
 ]  # fmt: skip
 
 DEEPEST = 8  # calls within calls; nothing sensible needs more, and hostile files cannot exhaust the stack
-LONGEST = 10_000  # characters in a call
+LONGEST = 100_000  # characters in a call
 
 
 @dataclasses.dataclass(frozen=True)

@@ -250,9 +250,10 @@ class Network(Architecture):
     # Forward
 
     def forward(self, X: Samples) -> NDArray[Any]:
-        """ŷ = a⁽ᴸ⁾ for a batch `(m, …)` → `(m, K)`, or for one sample → `(K,)`; dropout is off."""
+        """ŷ = a⁽ᴸ⁾ for a batch `(m, …)` → `(m, K)`, or for one sample → `(K,)`; maps stay maps. Dropout is off."""
         rows, one = self._rows(X)
         y = self._outputs(rows)[1]
+        y = y if len(self.shapes[-1]) < 3 else y.reshape(len(y), *self.shapes[-1])
         return y[0] if one else y
 
     def _outputs(self, rows: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:

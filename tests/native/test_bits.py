@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from native.cases import Array, bits, descend, digest, features, part, python, rules, targets, weights
 
 import deltarule as dr
-from deltarule import Callback, Dense, Dropout, Network, _native
+from deltarule import Callback, Conv, Dense, Dropout, MaxPool, Network, Subsample, _native
 from deltarule.activations import ACTIVATIONS, Softmax
 from deltarule.engines import Settings, Slice, native
 from deltarule.layers import Layer
@@ -20,7 +20,7 @@ from deltarule.optimizers import optimizer
 
 DTYPES = ["float32", "float64"]
 THREADS = (1, 2, 3, 5)
-VARIANTS = ["dense", "dropout", "clipping"]
+VARIANTS = ["dense", "dropout", "clipping", "maps"]
 STEPS = 50
 
 
@@ -30,7 +30,13 @@ def problem(variant: str, dtype: str) -> tuple[Network, Array, Array, dict[str, 
     if variant == "dropout":
         layers[1:1] = [Dropout(0.4)]
         layers[:0] = [Dropout(0.1)]
-    net = Network(layers, input_shape=37, dtype=dtype, seed=3)
+    if variant == "maps":
+        links = ((1, 0, 1), (0, 1, 0), (1, 1, 1), (0, 0, 1))
+        layers[:1] = [
+            Conv(3, 3, "relu", pad=1, border=-0.1), MaxPool(3, 2), Dropout(0.2),
+            Conv(4, (2, 3), "tanh", stride=2, links=links), Subsample((1, 2), "tanh"),
+        ]  # fmt: skip
+    net = Network(layers, input_shape=(1, 9, 11) if variant == "maps" else 37, dtype=dtype, seed=3)
     clips: dict[str, Any] = (
         {"clip_norm": 0.2, "clip_value": 0.03, "weight_decay": 0.01} if variant == "clipping" else {}
     )

@@ -15,10 +15,13 @@ from deltarule.engines import Settings, native
 from deltarule.errors import HyperparameterError, ShapeError
 from deltarule.optimizers import optimizer
 
-# Programs: (kind, n_in, n_out, f, its number, trainable, decays, W, b, threshold, scale) of every layer
+# Programs: (kind, n_in, n_out, f, its number, trainable, decays, W, b, threshold, scale, geometry, border, links) of
+# every layer; geometry: channels, height, width below, its own, the window's rows and columns, strides, margins
 
-DENSE = (0, 3, 2, 0, 0.0, True, True, 0, 6, 0, 1.0)
-DROPOUT = (1, 3, 3, 0, 0.0, True, False, 0, 0, 2**31, 2.0)
+DENSE = (0, 3, 2, 0, 0.0, True, True, 0, 6, 0, 1.0, [], 0.0, [])
+DROPOUT = (1, 3, 3, 0, 0.0, True, False, 0, 0, 2**31, 2.0, [], 0.0, [])
+CONV = (2, 3, 2, 0, 0.0, True, True, 0, 6, 0, 1.0, [1, 1, 3, 2, 1, 1, 1, 3, 1, 1, 0, 0], 0.0, [])
+POOL = (3, 3, 3, 0, 0.0, True, False, 0, 0, 0, 1.0, [1, 1, 3, 1, 1, 3, 1, 1, 1, 1, 0, 0], 0.0, [])
 
 
 def program(*layers: Any, size: int = 8, canonical: bool = True, cost: int = 0, twice: bool = True) -> Any:
@@ -27,7 +30,13 @@ def program(*layers: Any, size: int = 8, canonical: bool = True, cost: int = 0, 
 
 def changed(layer: tuple[Any, ...], **places: Any) -> tuple[Any, ...]:
     names = ["kind", "n_in", "n_out", "f", "parameter", "trainable", "decays", "W", "b", "threshold", "scale"]
+    names += ["geometry", "border", "links"]
     return tuple(places.get(name, value) for name, value in zip(names, layer, strict=True))
+
+
+def reshaped(layer: tuple[Any, ...], place: int, number: int) -> tuple[Any, ...]:
+    """The layer with another number in its geometry."""
+    return changed(layer, geometry=[number if k == place else n for k, n in enumerate(layer[11])])
 
 
 def usual() -> dict[str, Any]:
@@ -166,6 +175,18 @@ REFUSED: dict[str, Callable[[], Any]] = {
     "no such activation": lambda: forward(program(changed(DENSE, f=77))),
     "no such cost": lambda: used(DENSE, canonical=False, cost=55),
     "dropout that changes its size": lambda: used(changed(DROPOUT, n_out=2), DENSE),
+    "a convolution without a geometry": lambda: used(changed(CONV, geometry=[])),
+    "a geometry too short": lambda: used(changed(CONV, geometry=[1] * 11)),
+    **{f"a convolution's {k}th number {n}": lambda k=k, n=n: used(reshaped(CONV, k, n))
+       for k in range(6) for n in (0, -1, 7, 2**25)},
+    **{f"a convolution's {k}th number {n}": lambda k=k, n=n: used(reshaped(CONV, k, n))
+       for k in range(6, 12) for n in (-1, 2**25, 2**31 - 1) if k not in (8, 9) or n != 2**25},
+    **{f"a pool's {k}th number {n}": lambda k=k, n=n: used(reshaped(POOL, k, n), DENSE)
+       for k in (0, 1, 2, 3, 4, 5, 6, 7, 10, 11) for n in (-1, 2, 4)},
+    "a pool that moves too far": lambda: used(reshaped(POOL, 9, 2), DENSE),
+    "links that do not fit": lambda: used(changed(CONV, links=[1])),
+    "links of a pool": lambda: used(changed(POOL, links=[1]), DENSE),
+    "fewer links than weights": lambda: used(changed(CONV, links=[1, 1], W=4)),
 }  # fmt: skip
 
 
@@ -185,6 +206,9 @@ def test_what_is_right_is_taken() -> None:
     assert momentum() == 1
     assert two([3, 5]) == 2
     assert np.isfinite(used(DROPOUT, DENSE))
+    assert np.isfinite(used(CONV))
+    assert np.isfinite(used(changed(CONV, links=[0, 1])))
+    assert np.isfinite(used(POOL, DENSE))
     forward()
     gradient(t=np.zeros(5, np.int64), weights=np.ones(5))
 
@@ -207,7 +231,7 @@ def test_theta_may_be_its_own_successor() -> None:
 def test_an_instruction_set_that_is_none_makes_no_program() -> None:
     """DELTARULE_ISA=nonsense: the Python face says why; the extension itself refuses too."""
     code = "from deltarule import _native\n"
-    for call in ("Program([(0, 3, 2, 0, 0., True, True, 0, 6, 0, 1.)], 8, True, 0, 0., True)", "evaluate('exp', x, x)"):
+    for call in (f"Program([{DENSE}], 8, True, 0, 0., True)", "evaluate('exp', x, x)"):
         tried = (
             f"import numpy as np; x = np.zeros(3)\ntry: _native.{call}\nexcept (ValueError, RuntimeError): print('no')"
         )

@@ -45,7 +45,7 @@ def test_verbs_have_twins(verb: str) -> None:
 def test_layers_have_twins(layer: str) -> None:
     """Side by side, with the same verbs."""
     kernel = code(PACKAGE / "layers" / f"{Path(inspect.getfile(getattr(layers, layer))).stem}.hpp")
-    assert f"struct {layer} : Stage<T>" in kernel
+    assert re.search(rf"struct {layer} : (Map)?(Stage|Pool)<T>", kernel)
     for verb in ("forward", "backward"):
         assert re.search(rf"void {verb}\(", kernel), verb
 
@@ -66,7 +66,9 @@ def test_tables_are_whole() -> None:
     assert set(native._RULES) == set(optimizers.OPTIMIZERS.values())
 
 
-@pytest.mark.parametrize("stem", ["activations", "optimizers", "outputs", "layers/dense", "layers/dropout"])
+@pytest.mark.parametrize(
+    "stem", ["activations", "optimizers", "outputs", "layers/conv", "layers/dense", "layers/dropout", "layers/pool"]
+)
 def test_twins_lie_side_by_side(stem: str) -> None:
     assert (PACKAGE / f"{stem}.py").exists()
     assert (PACKAGE / f"{stem}.hpp").exists()

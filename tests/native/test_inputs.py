@@ -11,7 +11,7 @@ import pytest
 from native.cases import Array, digest, features, targets, weights
 
 import deltarule as dr
-from deltarule import Callback, Dense, Dropout, Network
+from deltarule import Callback, Conv, Dense, Dropout, Network
 from deltarule.engines import native
 from deltarule.errors import DataError
 
@@ -31,9 +31,9 @@ def fit(net: Network, X: Any, t: Any, **named: Any) -> str:
     return digest(net.theta, np.array(history.cost))
 
 
-def problem(dtype: str = "float32", m: int = 41) -> tuple[Network, Array, Array, Array]:
-    layers = [Dropout(0.2), Dense(9, "tanh"), Dense(3, "softmax")]
-    net = Network(layers, input_shape=19, dtype=dtype)
+def problem(dtype: str = "float32", m: int = 41, maps: bool = False) -> tuple[Network, Array, Array, Array]:
+    layers = [Conv(3, 2, "tanh", pad=1) if maps else Dropout(0.2), Dense(9, "tanh"), Dense(3, "softmax")]
+    net = Network(layers, input_shape=(3, 11, 5) if maps else 19, dtype=dtype)
     return net, features(net, m), targets(net, m, labels=True), weights(net, m)
 
 
@@ -63,9 +63,10 @@ def test_uint8_is_divided_by_255_as_numpy_does(n: int, dtype: str) -> None:
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("other", ["float32", "float64", "uint8"])
-def test_other_number_types_are_those_numbers(other: str, dtype: str) -> None:
+@pytest.mark.parametrize("maps", [False, True])
+def test_other_number_types_are_those_numbers(other: str, dtype: str, maps: bool) -> None:
     """Rows are converted one by one, as `astype` would convert them together: the same bits everywhere."""
-    net, X, t, w = problem(dtype)
+    net, X, t, w = problem(dtype, maps=maps)
     given = np.abs(X * 90).astype(other) if other == "uint8" else X.astype(np.float64).astype(other)
     plain = given.astype(dtype) / np.dtype(dtype).type(255) if other == "uint8" else given.astype(dtype)
     kept = net.prepare(given, t)[0]

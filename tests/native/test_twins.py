@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from layers.cases import convolutions, pools
 from native.cases import close, features, targets, weights
 
 from deltarule import Dense, Dropout, Network
@@ -41,14 +43,21 @@ PAIRS = pairs()
 def networks(
     draw: st.DrawFn, hidden: list[str] = HIDDEN + OTHERS[:2], outputs: list[tuple[str, str]] = PAIRS
 ) -> Network:
-    """Networks in float64: images too, dropout anywhere, frozen layers, biases that are not 0."""
-    shape = draw(st.sampled_from([(1,), (3,), (16,), (33,), (113,), (130,), (1, 5, 5), (2, 3, 3)]))
-    frozen = st.sampled_from([True, True, True, False])
+    """Networks in float64: maps of every kind, dropout anywhere, frozen layers, biases that are not 0."""
+    shape: tuple[int, ...] = draw(
+        st.sampled_from([(1,), (3,), (16,), (33,), (113,), (130,), (1, 5, 5), (2, 7, 6), (3, 3, 11)])
+    )
+    first, frozen = shape, st.sampled_from([True, True, True, False])
 
     def dropouts() -> list[Layer]:
         return [Dropout(rate) for rate in draw(st.lists(st.sampled_from([0.0, 0.2, 0.7]), max_size=2))]
 
     layers: list[Layer] = dropouts()
+    for _ in range(draw(st.integers(0, 3)) if len(shape) == 3 else 0):
+        f, learns = draw(st.sampled_from([f for f in hidden if f != "exp"])), draw(frozen)
+        layers.append(replace(draw(st.one_of(convolutions(shape, f), pools(shape, f))), trainable=learns))
+        shape = layers[-1].output_shape(shape)
+        layers += dropouts()
     for _ in range(draw(st.integers(0, 3))):
         layers.append(Dense(draw(st.integers(1, 40)), draw(st.sampled_from(hidden)), trainable=draw(frozen)))
         if layers[-1].f.name == "exp":  # once only: exp of exp overflows
@@ -59,7 +68,7 @@ def networks(
     layers.append(Dense(units, f, trainable=draw(frozen)))
     if f == "identity":
         layers += dropouts()
-    net = Network(layers, input_shape=shape, cost=cost, dtype="float64", seed=draw(st.integers(0, 99)))
+    net = Network(layers, input_shape=first, cost=cost, dtype="float64", seed=draw(st.integers(0, 99)))
     net.theta[...] *= 0.5  # exp stays within what 1e-10 can mean
     net.theta[...] += np.random.default_rng(0).normal(size=net.size) * 0.1
     return net

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
+from deltarule import nets
 from deltarule.activations import Exp, Sigmoid, Softmax
 from deltarule.cli.run_folder import open_model
 from deltarule.gradcheck import check_gradient
@@ -20,7 +21,7 @@ __all__ = ["check"]
 
 def check(
     network: Annotated[
-        str, typer.Argument(metavar="NETWORK", help="Such as 784/30/10, or a run folder or model file.")
+        str, typer.Argument(metavar="NETWORK", help="Such as 784/30/10 or lenet5, or a run folder or model file.")
     ],
     activation: Annotated[str, typer.Option(help="Of hidden layers that name none.")] = "relu",
     output_activation: Annotated[
@@ -49,7 +50,9 @@ def check(
         net, _ = open_model(network)
         net.preprocessing = None  # the samples below are what the first layer sees
     else:
-        net = Network(network, activation=activation, output=output_activation, cost=cost, seed=seed, dtype="float64")
+        system = nets.find(network)
+        text = network if system is None else system.spec(10)
+        net = Network(text, activation=activation, output=output_activation, cost=cost, seed=seed, dtype="float64")
     X, t = _samples(net, m, seed)
     found = check_gradient(
         net, X, t, weight_decay=weight_decay, dropout=dropout, method=method, epsilon=epsilon, seed=seed

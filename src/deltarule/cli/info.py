@@ -49,8 +49,8 @@ def _preprocessing(net: Network) -> None:
     pre = net.preprocessing
     if pre is None:
         return
-    inputs = "pixels as x/255" if pre.pixels else "standardised" if pre.mean is not None else "as they are"
-    typer.echo(f"inputs: {inputs}")
+    inputs = ["pixels as x/255"] * pre.pixels + ["standardised"] * (pre.mean is not None)
+    typer.echo(f"inputs: {', '.join(inputs) or 'as they are'}")
     for column in pre.columns or ():
         typer.echo(f"  {column.name}: {'one of ' + ', '.join(column.levels) if column.levels else 'a number'}")
     if pre.classes is not None:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, cast, get_args, get_type_hints
 import numpy as np
 import typer
 
-from deltarule import files, grammar
+from deltarule import files, grammar, nets
 from deltarule.activations import Activation, Identity
 from deltarule.cli.arguments import DATA_ARGUMENT, TargetOption
 from deltarule.cli.record import Record, signals
@@ -45,7 +45,9 @@ NOT_KEPT = ("resume", "output", "threads", "quiet")  # of the command, in run.to
 def train(
     context: typer.Context,
     data: Annotated[str | None, DATA_ARGUMENT] = None,
-    network: Annotated[str, typer.Option(help="Such as 64/32/10; * takes its size from the data.")] = "*/100/*",
+    network: Annotated[
+        str, typer.Option(help="Such as 64/32/10 (* takes its size from the data), or a name: lenet5, ufldl_cnn.")
+    ] = "*/100/*",
     output: Annotated[
         Path | None, typer.Option(help="The run folder.", show_default="the next runs/<data>-<n>")
     ] = None,
@@ -183,7 +185,13 @@ def _train(o: SimpleNamespace, record: Record) -> None:
     pre = Preprocessing.fit(
         dataset.X, dataset.targets, task=_task(o.task), standardize=o.standardize, impute=o.impute, rows=kept
     )
-    net = _network(o.network, pre, o.activation, o.output_activation, o.cost, o.dtype, o.seed)
+    system = nets.find(o.network)
+    if system is not None:
+        if system.scales and o.standardize:
+            raise HyperparameterError(f"{o.network} scales its own inputs; leave out --standardize")
+        pre = system.scaled(pre)
+    text = o.network if system is None else system.spec(pre.n_outputs)
+    net = _network(text, pre, o.activation, o.output_activation, o.cost, o.dtype, o.seed)
     net.preprocessing = _for_output(pre, net.output.activation)
     rule = resolve_optimizer(o.optimizer)
     settings: dict[str, Any] = {

@@ -30,7 +30,7 @@ class Preprocessing:
     Args:
         task: "classification" or "regression".
         input_shape: of one sample as the network sees it: `(n,)`, or an image's shape.
-        pixels: the inputs are uint8, which mean x/255.
+        pixels: the inputs are uint8, which mean x/255, or floats x in 0…1.
         columns: the raw columns of a table; None where the raw inputs are an array.
         classes: the labels, ascending (classification only).
         mean, scale: of every input, in the shape of a sample; None where inputs are not standardised.
@@ -275,7 +275,10 @@ class Preprocessing:
         return array.astype(np.uint8) if whole else array
 
     def _scaled(self, rows: NDArray[Any]) -> NDArray[Any]:
-        return rows if self.mean is None else standardise(rows, self.mean, self.scale)
+        if self.mean is None or self.scale is None:
+            return rows
+        whole = 255 if self.pixels and rows.dtype == np.uint8 else 1
+        return standardise(rows, self.mean * whole, self.scale * whole)
 
 
 def _is_table(X: Any) -> bool:

@@ -47,7 +47,7 @@ def checked(document: Any, arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]
     columns = None if document["columns"] is None else _columns(document["columns"])
     if columns is not None:
         _need(shape == [width(columns)], f"the columns make {width(columns)} inputs, input_shape is {shape}")
-    _need(not pixels or (columns is None and "mean" not in arrays), "pixels are neither of a table nor standardised")
+    _need(not pixels or columns is None, "pixels are of no table")
     classes = _classes(document["classes"], task)
     found = _arrays(arrays, tuple(shape), task)
     return {

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from statistics import median
 from time import perf_counter
-from typing import Any
+from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -24,9 +24,11 @@ from numpy.typing import NDArray
 
 from deltarule import activations, costs, optimizers
 from deltarule.architecture import Architecture
+from deltarule.arrays import Shape
 from deltarule.engines.contract import Outcome, Settings, Slice
 from deltarule.errors import HyperparameterError
-from deltarule.layers import Dense, Dropout, Layer, flat_size
+from deltarule.layers import Conv, Dense, Dropout, Layer, MaxPool, MeanPool, Subsample, flat_size
+from deltarule.layers.maps import Pair, Windows
 from deltarule.limits import number
 from deltarule.optimizers import Optimizer, State
 from deltarule.randomness import dropout_key, dropout_threshold
@@ -51,7 +53,7 @@ _COSTS = [
     costs.SquaredError, costs.BinaryCrossEntropy, costs.CrossEntropy, costs.Absolute, costs.Huber, costs.Quantile,
     costs.Poisson,
 ]  # fmt: skip
-_LAYERS: list[type[Layer]] = [Dense, Dropout]
+_LAYERS: list[type[Layer]] = [Dense, Dropout, Conv, MeanPool, MaxPool, Subsample]
 
 MOST_FEATURES = 2**25  # of a layer
 MOST_THREADS = 1024  # that may be asked for
@@ -147,17 +149,39 @@ def _compile(net: Architecture, dtype: np.dtype[Any]) -> Any:
     starts = {(s.stage, s.name): s.start for s in net.slots}
     layers = []
     for stage, layer in enumerate(net.layers, 1):
+        below, own = net.shapes[stage - 1 : stage + 1]
         rate = layer.rate if isinstance(layer, Dropout) else 0.0
+        weights = "omega" if isinstance(layer, Subsample) else "W"
         layers.append((
-            _LAYERS.index(type(layer)), flat_size(net.shapes[stage - 1]), flat_size(net.shapes[stage]),
-            _FUNCTIONS.index(type(layer.f)), _parameter(layer.f), layer.trainable, "W" in layer.decays,
-            starts.get((stage, "W"), 0), starts.get((stage, "b"), 0),
+            _LAYERS.index(type(layer)), flat_size(below), flat_size(own),
+            _FUNCTIONS.index(type(layer.f)), _parameter(layer.f), layer.trainable, weights in layer.decays,
+            starts.get((stage, weights), 0), starts.get((stage, "b"), 0),
             dropout_threshold(rate), float(dtype.type(1) / dtype.type(1 - rate)),
+            _geometry(layer, below, own), layer.border if isinstance(layer, Conv) else 0.0, _links(layer, below),
         ))  # fmt: skip
     cost = net.output.cost
     return _native.Program(
         layers, net.size, net.output.canonical, _COSTS.index(type(cost)), _parameter(cost), dtype == np.float64
     )
+
+
+def _geometry(layer: Layer, below: Shape, own: Shape) -> list[int]:
+    """The numbers of a layer of maps, in the order of native/program.hpp; none for others."""
+    if len(below) != 3 or isinstance(layer, Dense):
+        return []
+    image = cast(Pair, below[1:])
+    if isinstance(layer, Dropout):
+        windows, margins = Windows((1, 1), (1, 1), image), (0, 0)
+    else:
+        windows = layer.windows(image)  # type: ignore[attr-defined]
+        margins = layer.margins(image)[0] if isinstance(layer, Conv) else (0, 0)
+    return [n or 0 for n in (*below, *own, *windows.size, *windows.stride, *margins)]
+
+
+def _links(layer: Layer, below: Shape) -> list[int]:
+    """1 where a map is linked to a channel, row by row; nothing where all are."""
+    table = layer.table(below[0] or 0) if isinstance(layer, Conv) else None
+    return [] if table is None else (table.numbers < table.total).astype(int).tolist()
 
 
 def _parameter(value: activations.Activation | costs.Cost) -> float:
@@ -274,7 +298,7 @@ def outputs(net: Architecture, theta: NDArray[Any], X: NDArray[Any], threads: in
     if len(X) == 1:
         program.run.forward(theta, X, z, y, 1)
         return z, y
-    with _team(program.pace[outputs], threads, 2.0 * net.size * len(X), 1) as team:
+    with _team(program.pace[outputs], threads, 2.0 * program.run.products * len(X), 1) as team:
         program.run.forward(theta, X, z, y, team)
     return z, y
 
@@ -291,7 +315,7 @@ def cost_and_gradient(
 ) -> tuple[float, NDArray[Any]]:
     """C and ∂C/∂θ over all rows, dropout off; the latter flat like θ, 0 in frozen layers."""
     g, program = np.zeros_like(theta), _program(net, theta.dtype)
-    with _team(program.pace[cost_and_gradient], threads, 6.0 * net.size * len(X), 1) as team:
+    with _team(program.pace[cost_and_gradient], threads, 6.0 * program.run.products * len(X), 1) as team:
         C = program.run.gradient(theta, X, t, sample_weight, weight_decay, g, team)
     return C, g
 
@@ -318,7 +342,7 @@ def train(
         if isinstance(layer, Dropout):
             keys[stage - 1] = dropout_key(settings.seed, stage)
     program, updates = _program(net, theta.dtype), len(part.ends)
-    work = net.size * (6.0 * int(part.ends[-1]) + 20.0 * updates)
+    work = 6.0 * program.run.products * int(part.ends[-1]) + 20.0 * net.size * updates
     with _team(program.pace[train], settings.threads, work, updates) as team:
         done = program.run.train(
             theta, new_theta, [state[name] for name in optimizer.remembers],

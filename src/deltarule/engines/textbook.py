@@ -29,7 +29,7 @@ __all__ = [
     "objection", "outputs", "train",
 ]  # fmt: skip
 
-ROWS_AT_ONCE = 4096  # of a data set whose outputs are wanted
+NUMBERS_AT_ONCE = 2**22  # of the largest layer, where the outputs of a whole data set are wanted
 
 Masks = Mapping[int, Array]
 """For each dropout stage (counted from 1) its mask over the batch, already scaled by 1/(1 − rate)."""
@@ -75,8 +75,10 @@ def forward(net: Architecture, theta: Array, X: Array, masks: Masks | None = Non
 @np.errstate(over="ignore", invalid="ignore")  # an exp output may reach inf; it is returned as it is
 def outputs(net: Architecture, theta: NDArray[Any], X: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     """(z⁽ᴸ⁾, ŷ) of every row of X, `(m, K)` each, a stretch of rows at a time."""
-    last = [forward(net, theta, X[at : at + ROWS_AT_ONCE])[-1] for at in range(0, len(X), ROWS_AT_ONCE)]
-    return np.concatenate([cache.z for cache in last]), np.concatenate([cache.a for cache in last])
+    n = max(1, NUMBERS_AT_ONCE // max(flat_size(shape) for shape in net.shapes))
+    last = [_last(forward(net, theta, X[at : at + n])) for at in range(0, len(X), n)]
+    z, y = (np.concatenate(part) for part in zip(*last))
+    return z, y
 
 
 def evaluate(
@@ -92,7 +94,7 @@ def evaluate(
     """The pass forward and the cost of a batch X `(m, …)` with targets t: integers `(m,)` or rows `(m, K)`."""
     xp = namespace(theta)
     caches = forward(net, theta, X, masks)
-    z, y = caches[-1].z, caches[-1].a
+    z, y = _last(caches)
     t = _target_rows(theta, t, y)
     costs = net.output.value(z, y, t)  # C⁽ⁱ⁾
     w = (
@@ -125,12 +127,12 @@ def backpropagate(
     cost, caches, t, w, total = evaluate(
         net, theta, X, t, weight_decay=weight_decay, sample_weight=sample_weight, masks=masks
     )
-    p, z, y = net.split(theta), caches[-1].z, caches[-1].a
+    p, (z, y) = net.split(theta), _last(caches)
     if net.output.canonical:
-        delta = net.output.delta(z, y, t)  # δ⁽ᴸ⁾ = ŷ − t
+        delta = _as_maps(net.output.delta(z, y, t), caches)  # δ⁽ᴸ⁾ = ŷ − t
     else:
-        delta = net.layers[-1].delta(p[-1], net.output.cost.derivative(y, t), caches[-1])
-    delta = xp.expand_dims(w, axis=-1) * delta
+        delta = net.layers[-1].delta(p[-1], _as_maps(net.output.cost.derivative(y, t), caches), caches[-1])
+    delta = xp.reshape(w, (*w.shape, *(1,) * (delta.ndim - w.ndim))) * delta
 
     deltas, gradients = [delta], list[Gradients]()
     for k in reversed(range(len(net.layers))):  # layers[k] is layer k + 1 of the documents
@@ -215,6 +217,20 @@ def clip(g: Array, norm: float | None, value: float | None) -> Array:
         length = largest * xp.sqrt(xp.sum((g / largest) * (g / largest)))  # no square overflows
         g = xp.where(length > norm, g * (norm / xp.where(length > norm, length, xp.ones_like(length))), g)
     return g
+
+
+def _last(caches: list[Any]) -> tuple[Array, Array]:
+    """z⁽ᴸ⁾ and ŷ as rows `(m, K)`; maps are read channel by channel, row by row."""
+    z, y = caches[-1].z, caches[-1].a
+    if z.ndim == 4:
+        flat = namespace(z).reshape
+        z, y = flat(z, (z.shape[0], -1)), flat(y, (y.shape[0], -1))
+    return z, y
+
+
+def _as_maps(rows: Array, caches: list[Any]) -> Array:
+    """Rows in the shape that the last layer gives."""
+    return namespace(rows).reshape(rows, caches[-1].z.shape)
 
 
 def _all_finite(x: NDArray[Any]) -> bool:

@@ -10,19 +10,25 @@ p holds the layer's parameters by name. Nothing is stored on a layer: what backw
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, NamedTuple, cast
 
 import numpy as np
 
-from deltarule.activations import Activation, Identity
+from deltarule.activations import ELU, GELU, Activation, Identity, LeakyReLU, ReLU, Softplus, Swish, activation
 from deltarule.arrays import Array, Shape
 from deltarule.errors import HyperparameterError
+from deltarule.initializers import GlorotUniform, HeUniform, Initializer, initializer
 from deltarule.names import Named
 
-__all__ = ["MOST_UNITS", "Cache", "Context", "Equation", "Gradients", "Layer", "Parameters", "flat_size", "shape_text"]
+__all__ = [
+    "MOST_UNITS", "Cache", "Context", "Equation", "Gradients", "Layer", "Parameters", "Weighted", "default_initializer",
+    "flat_size", "shape_text",
+]  # fmt: skip
 
 MOST_UNITS = 10**9  # of a layer, and of each side of an input
+
+RELU_FAMILY = (ReLU, LeakyReLU, ELU, Softplus, Swish, GELU)
 
 Parameters = dict[str, Array]
 Gradients = dict[str, Array]
@@ -97,6 +103,41 @@ class Layer(Named):
     def equations(self) -> list[Equation]:
         """The layer's formulas, forward then backward."""
         raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Weighted(Layer):
+    """A layer whose own fields are, among others, `activation`, `initializer` and `bias_initializer`."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        given: Any = self
+        values = {
+            "activation": None if given.activation is None else activation(given.activation),
+            "initializer": None if given.initializer is None else initializer(given.initializer),
+            "bias_initializer": initializer(given.bias_initializer),
+        }  # fmt: skip
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
+    @property
+    def f(self) -> Activation:
+        given: Any = self
+        if given.activation is None:
+            raise HyperparameterError(f"{self} has no activation yet; its place in a network gives it one")
+        return cast(Activation, given.activation)
+
+    def resolved(self, default: Activation) -> Layer:
+        given: Any = self
+        return replace(given, activation=default) if given.activation is None else self
+
+    def delta(self, p: Parameters, da: Array, cache: Any) -> Array:
+        return self.f.delta(da, cache.z, cache.a)
+
+
+def default_initializer(f: Activation) -> Initializer:
+    """What weights below this activation are drawn by, where nothing is said."""
+    return HeUniform() if isinstance(f, RELU_FAMILY) else GlorotUniform()
 
 
 def shape_text(shape: Shape) -> str:

@@ -12,25 +12,32 @@ Source: Rumelhart, Hinton, Williams, Nature 323 (1986) 533-536.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
-from deltarule.activations import ELU, GELU, Activation, LeakyReLU, ReLU, Softplus, Swish, activation
+from deltarule.activations import Activation
 from deltarule.arrays import Array, Shape, namespace
-from deltarule.errors import HyperparameterError
-from deltarule.initializers import GlorotUniform, HeUniform, Initializer, Zeros, initializer
-from deltarule.layers.base import MOST_UNITS, Cache, Context, Equation, Gradients, Layer, Parameters, flat_size
+from deltarule.initializers import Initializer, Zeros, initializer
+from deltarule.layers.base import (
+    MOST_UNITS,
+    Cache,
+    Context,
+    Equation,
+    Gradients,
+    Parameters,
+    Weighted,
+    default_initializer,
+    flat_size,
+)  # fmt: skip
 from deltarule.limits import check
 
 __all__ = ["Dense"]
 
-RELU_FAMILY = (ReLU, LeakyReLU, ELU, Softplus, Swish, GELU)
-
 
 @dataclass(frozen=True)
-class Dense(Layer):
+class Dense(Weighted):
     """A layer of `units` units, each connected to every input.
 
     `activation` None takes the default of its place in the network; `initializer` None means He for the relu family
@@ -50,20 +57,6 @@ class Dense(Layer):
     def __post_init__(self) -> None:
         super().__post_init__()
         check(self, "units", integral=True, least=1, most=MOST_UNITS)
-        if self.activation is not None:
-            object.__setattr__(self, "activation", activation(self.activation))
-        if self.initializer is not None:
-            object.__setattr__(self, "initializer", initializer(self.initializer))
-        object.__setattr__(self, "bias_initializer", initializer(self.bias_initializer))
-
-    @property
-    def f(self) -> Activation:
-        if self.activation is None:
-            raise HyperparameterError(f"{self} has no activation yet; its place in a network gives it one")
-        return cast(Activation, self.activation)
-
-    def resolved(self, default: Activation) -> Layer:
-        return replace(self, activation=default) if self.activation is None else self
 
     def output_shape(self, input_shape: Shape) -> Shape:
         return (None, self.units) if input_shape[0] is None else (self.units,)
@@ -72,7 +65,7 @@ class Dense(Layer):
         return {"W": (self.units, flat_size(input_shape)), "b": (self.units,)}
 
     def initial(self, input_shape: Shape, random: np.random.Generator) -> dict[str, Any]:
-        rule = self.initializer or (HeUniform() if isinstance(self.activation, RELU_FAMILY) else GlorotUniform())
+        rule = self.initializer or default_initializer(self.f)
         rules = {"W": initializer(rule), "b": initializer(self.bias_initializer)}
         shapes = self.parameter_shapes(input_shape)
         return {name: rules[name].draw(random, shape, shapes["W"][1], self.units) for name, shape in shapes.items()}
@@ -80,9 +73,6 @@ class Dense(Layer):
     def forward(self, p: Parameters, a_prev: Array, ctx: Context) -> Cache:
         z = _features(a_prev) @ p["W"].T + p["b"]
         return Cache(a_prev, z, self.f.f(z))
-
-    def delta(self, p: Parameters, da: Array, cache: Cache) -> Array:
-        return self.f.delta(da, cache.z, cache.a)
 
     def backward(self, p: Parameters, delta: Array, cache: Cache) -> tuple[Array, Gradients]:
         xp = namespace(delta)

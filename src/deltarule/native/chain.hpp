@@ -1,7 +1,9 @@
 // chain.hpp: a network as stages, with the memory one call needs.
 #pragma once
+#include "layers/conv.hpp"
 #include "layers/dense.hpp"
 #include "layers/dropout.hpp"
+#include "layers/pool.hpp"
 #include "outputs.hpp"
 
 namespace deltarule::DELTARULE_ISA {
@@ -12,7 +14,9 @@ template <class T>
 struct Chain {
   Stage<T>** stages;
   int n, lowest;             // the lowest stage that learns: nothing below it needs a delta
+  int maps;                  // stages that work on maps, the lowest ones, up to where they are flattened
   ptrdiff_t parameters;      // of all stages, with padding
+  ptrdiff_t map_parameters, map_numbers;  // of the maps' stages; all their numbers of sixteen samples
   int rows;                  // of all stages' parameters
   int n_outputs, most_out, most_in;
   Output<T> output;
@@ -21,25 +25,36 @@ struct Chain {
 
   // for training (sums over samples, masks where keys are given), or forward only, with theta flat
   void build(Arena& objects, const Network& net, Element x, bool training, const Masks* masks) {
-    const Layer& last = net.layers[net.n_layers - 1];
-    stages = take<Stage<T>*>(objects, net.n_layers + 1);
-    n = 0, parameters = 0, rows = 0, most_out = most_in = 0, lowest = -1;
-    if (net.layers[0].kind != Kind::dense) {
+    const Layer &first = net.layers[0], &last = net.layers[net.n_layers - 1];
+    stages = take<Stage<T>*>(objects, net.n_layers + 2);
+    n = 0, maps = 0, parameters = 0, map_parameters = 0, map_numbers = 0, rows = 0, most_out = most_in = 0, lowest = -1;
+    int of_maps = 0;           // layers, with the dropout among them
+    for (int l = 0; l < net.n_layers; l++)
+      if (net.layers[l].kind >= Kind::conv) of_maps = l + 1;
+    if (of_maps) input_maps(objects, first, x);
+    else if (first.kind != Kind::dense) {
       auto* input = add<Input<T>>(objects);
-      input->n_in = input->n_out = net.layers[0].n_in, input->gather = gatherer<T>(x);
+      input->n_in = input->n_out = first.n_in, input->gather = gatherer<T>(x);
     }
     for (int l = 0; l < net.n_layers; l++) {
       const Layer& layer = net.layers[l];
-      Stage<T>* stage = layer.kind == Kind::dense ? dense(objects, layer, x, training) : dropout(objects, layer, masks ? masks->keys[l] : nullptr);
+      Stage<T>* stage = make(objects, layer, x, training, masks ? masks->keys[l] : nullptr, l < of_maps);
+      stage->n_in = layer.n_in, stage->n_out = layer.n_out, stage->trainable = layer.trainable;
       stage->top = l == net.n_layers - 1;
       const bool wide = int64_t(layer.n_in) * layer.n_out >= WIDE && !stage->top;
-      stage->by_rows = training && layer.kind == Kind::dense && (!stage->below || wide);
+      stage->by_rows = training && !of_maps && layer.kind == Kind::dense && (!stage->below || wide);
       rows += stage->matrix.rows, parameters += (ptrdiff_t)stage->matrix.rows * stage->matrix.ld;
       if (lowest < 0 && stage->trainable && stage->matrix.rows) lowest = n - 1;
+      if (l + 1 == of_maps) flatten(objects, stage, training);
     }
     if (lowest < 0) lowest = n;  // all is frozen
     n_outputs = last.n_out;
     output = {last.n_out, {last.f, T(last.parameter)}, net.canonical, net.cost, T(net.cost_parameter)};
+  }
+
+  // sixteen samples from s on through the maps
+  INLINE void forward_maps(const Batch<T>& batch, Worker<T>& worker, int s) const {
+    for (int l = 0; l < maps; l++) stages[l]->forward(batch, worker, {0, 0}, {s, s + L});
   }
 
   // the memory of all stages, and of one thread's worker
@@ -47,16 +62,24 @@ struct Chain {
     for (int l = 0; l < n; l++) stages[l]->place(arena, samples, training);
   }
   void place(Arena& arena, Worker<T>& worker, int samples, bool training) const {
-    worker.chunk = samples > FEW ? take<T>(arena, (CHUNK + L) * S) : nullptr, worker.block = training ? take<T>(arena, 16 * PANEL) : nullptr;
+    worker.chunk = samples > FEW || maps ? take<T>(arena, (CHUNK + L) * S) : nullptr, worker.block = training ? take<T>(arena, 16 * PANEL) : nullptr;
     worker.few = take<T>(arena, (size_t)FEW * padded(most_in)), worker.row = take<T>(arena, padded(most_in));
     worker.y = take<T>(arena, (size_t)n_outputs * L), worker.t = take<T>(arena, (size_t)n_outputs * L);
     worker.strip = training ? take<T>(arena, (size_t)most_out * L) : nullptr;
-    worker.panels = training && !stages[0]->below ? take<T>(arena, Dense<T>::panel_size(stages[0]->n_in, samples)) : nullptr;
+    worker.panels = training && !maps ? take<T>(arena, Dense<T>::panel_size(stages[0]->n_in, samples)) : nullptr;
+    worker.maps = maps ? take<T>(arena, map_numbers) : nullptr;
+    ptrdiff_t scratch = 0;
+    for (int l = 0; l < maps - 1; l++) {
+      const auto& stage = *static_cast<MapStage<T>*>(stages[l]);
+      if (arena.memory) stage.furnish(worker.maps);
+      scratch = scratch > stage.scratch() ? scratch : stage.scratch();
+    }
+    worker.columns = training && scratch ? take<T>(arena, scratch) : nullptr;
     worker.ahead = {}, worker.patience = {}, worker.pieces = 0, worker.watch = set(T(0));
   }
 
   static size_t objects(const Network& net) {  // bytes that `build` takes
-    return size_t(net.n_layers + 1) * (sizeof(Dense<T>) + sizeof(Dropout<T>) + sizeof(Stage<T>*) + 64) + 64;
+    return size_t(net.n_layers + 2) * (sizeof(Dense<T>) + sizeof(Conv<T>) + sizeof(Subsample<T>) + sizeof(DropoutMaps<T>) + 64) + 64;
   }
 
  private:
@@ -67,20 +90,78 @@ struct Chain {
     stages[n++] = stage;
     return stage;
   }
+  Stage<T>* make(Arena& objects, const Layer& layer, Element x, bool training, const uint32_t* key, bool of_maps) {
+    switch (layer.kind) {
+      case Kind::dense: return dense(objects, layer, x, training);
+      case Kind::dropout:
+        if (!of_maps) {
+          auto* y = add<Dropout<T>>(objects);
+          y->random = mask(layer, key);
+          return y;
+        } else {
+          auto* y = add<DropoutMaps<T>>(objects);
+          y->random = mask(layer, key), y->g = layer.geometry;
+          return y;
+        }
+      case Kind::conv: return conv(objects, layer);
+      case Kind::mean_pool: return pool<MeanPool<T>>(objects, layer);
+      case Kind::max_pool: return pool<MaxPool<T>>(objects, layer);
+      case Kind::subsample: return subsample(objects, layer);
+    }
+    return nullptr;
+  }
   Stage<T>* dense(Arena& objects, const Layer& layer, Element x, bool training) {
     auto* y = add<Dense<T>>(objects);
-    y->n_in = layer.n_in, y->n_out = layer.n_out, y->trainable = layer.trainable;
     y->activation = {layer.f, T(layer.parameter)}, y->flat_W = layer.W, y->flat_b = layer.b;
     y->gather = gatherer<T>(x), y->copy = copier<T>(x), y->learns = training && layer.trainable;
-    y->matrix = {parameters, layer.n_out, leading<T>(layer.n_in), padded(layer.n_in), layer.n_in + 1, layer.decays ? layer.n_in : 0};
-    most_out = most_out > layer.n_out ? most_out : layer.n_out, most_in = most_in > layer.n_in ? most_in : layer.n_in;
+    matrix(*y, layer.n_out, layer.n_in, layer.decays);
+    most_out = most_out > layer.n_out ? most_out : layer.n_out;
     return y;
   }
-  Stage<T>* dropout(Arena& objects, const Layer& layer, const uint32_t* key) {
-    auto* y = add<Dropout<T>>(objects);
-    y->n_in = y->n_out = layer.n_in, y->trainable = true, y->masked = key, y->threshold = layer.threshold, y->scale = T(layer.scale);
-    if (key) y->key[0] = key[0], y->key[1] = key[1];
+  Stage<T>* conv(Arena& objects, const Layer& layer) {
+    const Geometry& g = layer.geometry;
+    auto* y = add<Conv<T>>(objects);
+    y->activation = {layer.f, T(layer.parameter)}, y->flat_W = layer.W, y->flat_b = layer.b, y->g = g;
+    y->n = g.channels * g.rows * g.columns;
+    matrix(*y, g.maps, y->n, layer.decays);
+    auto& below = *static_cast<MapStage<T>*>(y->below);  // it lays out its maps with the margins wanted here
+    const int bottom = (g.out_height - 1) * g.down + g.rows - g.top - g.height, right = (g.out_width - 1) * g.across + g.columns - g.left - g.width;
+    below.margins = {g.top, g.left, bottom > 0 ? bottom : 0, right > 0 ? right : 0}, below.border = T(layer.border);
     return y;
+  }
+  template <class K>
+  K* pool(Arena& objects, const Layer& layer) {
+    K* y = add<K>(objects);
+    y->g = layer.geometry;
+    return y;
+  }
+  Stage<T>* subsample(Arena& objects, const Layer& layer) {
+    auto* y = pool<Subsample<T>>(objects, layer);
+    y->activation = {layer.f, T(layer.parameter)}, y->flat_omega = layer.W, y->flat_b = layer.b;
+    matrix(*y, layer.geometry.maps, 1, false);
+    return y;
+  }
+  static Mask<T> mask(const Layer& layer, const uint32_t* key) {
+    return {layer.threshold, {key ? key[0] : 0, key ? key[1] : 0}, T(layer.scale), key != nullptr};
+  }
+  // `rows` rows of n weights and a bias
+  void matrix(Stage<T>& stage, int rows, int n, bool decays) {
+    stage.matrix = {parameters, rows, leading<T>(n), padded(n), n + 1, decays ? n : 0};
+    most_in = most_in > n ? most_in : n;
+  }
+
+  void input_maps(Arena& objects, const Layer& first, Element x) {
+    const Geometry& g = first.geometry;
+    auto* input = add<MapInput<T>>(objects);
+    input->n_in = input->n_out = first.n_in, input->gather = gatherer<T>(x);
+    input->channels = g.channels, input->height = g.height, input->width = g.width;
+  }
+  // the end of the maps: now that all margins are known they find their places
+  void flatten(Arena& objects, Stage<T>* last, bool training) {
+    for (int l = 0; l < n; l++) static_cast<MapStage<T>*>(stages[l])->layout(map_numbers, training);
+    auto* y = add<Flatten<T>>(objects);
+    y->n_in = y->n_out = last->n_out, y->trainable = true, y->top = last->top;
+    maps = n, map_parameters = parameters;
   }
 };
 

@@ -31,7 +31,8 @@ struct Forward {
   void tile(const Chain<T>& chain, Worker<T>& worker, int64_t first) const {
     const Batch<T> batch{data, nullptr, first, m - first < S ? int(m - first) : S, 0};
     const Span samples{0, round_up(batch.m, L)};
-    for (int l = 0; l < chain.n; l++) chain.stages[l]->forward(batch, worker, {0, chain.stages[l]->n_out}, samples);
+    for (int s = 0; chain.maps && s < batch.m; s += L) chain.forward_maps(batch, worker, s);
+    for (int l = chain.maps; l < chain.n; l++) chain.stages[l]->forward(batch, worker, {0, chain.stages[l]->n_out}, samples);
     const int K = chain.n_outputs;
     for (int s = 0; s < batch.m; s += L) {
       const T* top = at(chain.top().z, K, 0, s);
@@ -51,10 +52,7 @@ void forward(const Network& net, const void* theta, const Samples& data, int64_t
   Memory objects(threads * (sizeof(Chain<T>) + sizeof(Worker<T>) + Chain<T>::objects(net) + 128));
   auto *chains = take<Chain<T>>(objects, threads);
   auto *workers = take<Worker<T>>(objects, threads);
-  for (int id = 0; id < threads; id++) {
-    chains[id].build(objects, net, data.element, false, nullptr);
-    for (int l = 0; l < chains[id].n; l++) chains[id].stages[l]->bind_flat(static_cast<const T*>(theta));
-  }
+  for (int id = 0; id < threads; id++) chains[id].build(objects, net, data.element, false, nullptr);
   const int samples = m < S ? int(m) : S;
   auto place = [&](Arena& arena) {
     for (int id = 0; id < threads; id++) chains[id].place(arena, samples, false), chains[id].place(arena, workers[id], samples, false);
@@ -63,7 +61,9 @@ void forward(const Network& net, const void* theta, const Samples& data, int64_t
   place(count);
   Memory buffers(count.used);
   place(buffers);
-  Forward<T> job{&data, m, static_cast<T*>(z), static_cast<T*>(y), chains, workers, 2. * S * double(net.size), 0, false};
+  for (int id = 0; id < threads; id++)
+    for (int l = 0; l < chains[id].n; l++) chains[id].stages[l]->bind_flat(static_cast<const T*>(theta));
+  Forward<T> job{&data, m, static_cast<T*>(z), static_cast<T*>(y), chains, workers, 2. * S * net.products, 0, false};
   team_run(threads, Forward<T>::run, &job);
 }
 

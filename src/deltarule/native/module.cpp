@@ -11,6 +11,7 @@
 #include <cpuid.h>
 #endif
 
+#include <algorithm>
 #include <cstdlib>
 #include <optional>
 #include <string>
@@ -108,29 +109,75 @@ constexpr int rules = 11, states_of[rules] = {0, 1, 1, 1, 2, 1, 2, 2, 3, 2, 2}, 
 
 class Program {  // a network, in one precision
   std::vector<Layer> layers;
+  std::vector<std::vector<uint8_t>> links;
   Network net;
   nb::dlpack::dtype type;
   const Engine& engine;
 
  public:
-  using LayerTuple = std::tuple<int, int, int, int, double, bool, bool, int64_t, int64_t, uint32_t, double>;
+  // kind, inputs, outputs, activation, its parameter, trainable, decays, W, b, threshold, scale, geometry, border, links
+  using LayerTuple = std::tuple<int, int, int, int, double, bool, bool, int64_t, int64_t, uint32_t, double, std::vector<int>, double, std::vector<uint8_t>>;
 
   Program(const std::vector<LayerTuple>& given, int64_t size, bool canonical, int cost, double cost_parameter, bool twice)
       : type(twice ? nb::dtype<double>() : nb::dtype<float>()), engine(engine_for(twice)) {
     constexpr int most = 1 << 25;  // features: places in a tile are ints
-    for (const auto& [kind, n_in, n_out, f, parameter, trainable, decays, W, b, threshold, scale] : given) {
-      const bool dense = Kind(kind) == Kind::dense, fits = n_in > 0 && n_out > 0 && n_in <= most && n_out <= most && (layers.empty() || layers.back().n_out == n_in);
-      if (!fits || !(dense || (Kind(kind) == Kind::dropout && n_in == n_out))) refuse("a layer does not fit the one before it");
+    double products = 0;
+    for (const auto& [kind, n_in, n_out, f, parameter, trainable, decays, W, b, threshold, scale, numbers, border, table] : given) {
+      const bool fits = n_in > 0 && n_out > 0 && n_in <= most && n_out <= most && (layers.empty() || layers.back().n_out == n_in);
+      if (!fits || kind < 0 || kind > int(Kind::subsample)) refuse("a layer does not fit the one before it");
       if (f < 0 || f > int(Function::softmax)) refuse("no such activation");
-      if (dense && !(within(W, int64_t(n_in) * n_out, size) && within(b, n_out, size))) refuse("a layer's parameters are not all in theta");
-      layers.push_back({Kind(kind), n_in, n_out, Function(f), parameter, trainable, decays, W, b, threshold, scale});
+      links.push_back(table);
+      Layer layer{Kind(kind), n_in, n_out, Function(f), parameter, trainable, decays, W, b, threshold, scale, {}, border};
+      layer.geometry = geometry(layer, numbers, links.back());
+      const auto [weights, biases, uses] = parameters(layer);
+      if (!within(W, weights, size) || !within(b, biases, size)) refuse("a layer's parameters are not all in theta");
+      products += uses, layers.push_back(layer);
     }
     if (layers.empty() || cost < 0 || cost > int(Cost::poisson)) refuse("a network has layers and a cost");
-    net = {layers.data(), int(layers.size()), size, canonical, Cost(cost), cost_parameter};
+    net = {layers.data(), int(layers.size()), size, products, canonical, Cost(cost), cost_parameter};
   }
   Program(const Program&) = delete;
 
   static bool within(int64_t first, int64_t n, int64_t size) { return first >= 0 && n <= size && first <= size - n; }
+
+  // maps that are as large as they say, and windows that lie on them; `table` must outlive it
+  static Geometry geometry(const Layer& layer, const std::vector<int>& numbers, const std::vector<uint8_t>& table) {
+    if (numbers.empty() && (layer.kind == Kind::dense || (layer.kind == Kind::dropout && layer.n_in == layer.n_out))) return {};
+    if (numbers.size() != 12) refuse("a layer of maps has twelve numbers");
+    Geometry g{};
+    int* to[12] = {&g.channels, &g.height, &g.width, &g.maps, &g.out_height, &g.out_width, &g.rows, &g.columns, &g.down, &g.across, &g.top, &g.left};
+    for (int k = 0; k < 12; k++) {
+      if (numbers[k] < (k < 10 ? 1 : 0) || numbers[k] > 1 << 25) refuse("a layer's maps are too small or too large");
+      *to[k] = numbers[k];
+    }
+    const int64_t below = int64_t(g.channels) * g.height * g.width, own = int64_t(g.maps) * g.out_height * g.out_width;
+    const bool conv = layer.kind == Kind::conv, same = g.channels == g.maps && !g.top && !g.left;
+    if (below != layer.n_in || own != layer.n_out || !(conv || same)) refuse("a layer's maps have another size");
+    if (layer.kind == Kind::dropout && layer.n_in != layer.n_out) refuse("a dropout changes no size");
+    const int64_t bottom = int64_t(g.out_height - 1) * g.down + g.rows - g.top, right = int64_t(g.out_width - 1) * g.across + g.columns - g.left;
+    if (!conv && (bottom > g.height || right > g.width)) refuse("a window lies beyond the maps");
+    if (conv && (bottom > 2 * int64_t(most_margin) || right > 2 * int64_t(most_margin) || g.top > most_margin || g.left > most_margin)) refuse("the margins are too wide");
+    if (!table.empty() && (!conv || table.size() != size_t(g.maps) * size_t(g.channels))) refuse("a link for every pair of maps");
+    g.links = table.empty() ? nullptr : table.data();
+    return g;
+  }
+  static constexpr int most_margin = 1 << 16;
+
+  struct Counts {
+    int64_t weights, biases;
+    double products;  // a sample
+  };
+  static Counts parameters(const Layer& layer) {
+    const Geometry& g = layer.geometry;
+    if (layer.kind == Kind::dense) return {int64_t(layer.n_in) * layer.n_out, layer.n_out, double(layer.n_in) * layer.n_out};
+    if (layer.kind == Kind::subsample) return {g.maps, g.maps, double(layer.n_in)};
+    if (layer.kind != Kind::conv) return {0, 0, double(layer.n_in)};
+    int64_t connected = int64_t(g.maps) * g.channels;
+    if (g.links) connected = std::count_if(g.links, g.links + connected, [](uint8_t link) { return link != 0; });
+    const int64_t weights = connected * g.rows * g.columns;
+    return {weights, g.maps, double(weights) * g.out_height * g.out_width};
+  }
+  double products() const { return net.products; }
   int n_outputs() const { return layers.back().n_out; }
 
   Samples inputs(const Any& X, int64_t& m) const {
@@ -219,6 +266,7 @@ NB_MODULE(_native, m) {
   m.def("evaluate", evaluate, "name"_a, "x"_a.noconvert(), "y"_a.noconvert());
   nb::class_<Program>(m, "Program")
       .def(nb::init<const std::vector<Program::LayerTuple>&, int64_t, bool, int, double, bool>())
+      .def_prop_ro("products", &Program::products)
       .def("forward", &Program::forward, "theta"_a.noconvert(), "X"_a.noconvert(), "z"_a.noconvert(), "y"_a.noconvert(), "threads"_a)
       .def("gradient", &Program::gradient, "theta"_a.noconvert(), "X"_a.noconvert(), "t"_a.noconvert(), "weights"_a.noconvert().none(), "weight_decay"_a, "gradient"_a.noconvert(), "threads"_a)
       .def("train", &Program::train, "theta"_a.noconvert(), "new_theta"_a.noconvert(), "states"_a.noconvert(), "new_states"_a.noconvert(), "X"_a.noconvert(),

@@ -5,11 +5,19 @@
 
 namespace deltarule {
 
-enum class Kind : int { dense, dropout };
+enum class Kind : int { dense, dropout, conv, mean_pool, max_pool, subsample };
 enum class Function : int { identity, sigmoid, tanh, scaled_tanh, relu, leaky_relu, elu, softplus, swish, gelu, exp, softmax };
 enum class Cost : int { squared_error, binary_cross_entropy, cross_entropy, absolute, huber, quantile, poisson };
 enum class Rule : int { sgd, momentum, nesterov, adagrad, adadelta, rmsprop, adam, adamw, amsgrad, nadam, rprop };
 enum class Element : int { uint8, float32, float64 };
+
+struct Geometry {           // of a layer of maps; all 0 elsewhere, but a dropout's maps
+  int channels, height, width;          // of the maps below
+  int maps, out_height, out_width;      // of its own
+  int rows, columns, down, across;      // of a window, and how far it moves
+  int top, left;                        // margins; the windows tell how far below and to the right they look
+  const uint8_t* links;                 // [maps][channels], 0 where there is none; null: all are linked
+};
 
 struct Layer {
   Kind kind;
@@ -20,12 +28,15 @@ struct Layer {
   int64_t W, b;            // where they begin in flat theta
   uint32_t threshold;      // dropout: a unit stays where its 32 random bits are not below
   double scale;            //          and is multiplied by this
+  Geometry geometry;
+  double border;           // in the margins
 };
 
 struct Network {
   const Layer* layers;
   int n_layers;
   int64_t size;            // of theta
+  double products;         // of a weight and an activation, a sample
   bool canonical;          // delta of the output = y - t
   Cost cost;
   double cost_parameter;

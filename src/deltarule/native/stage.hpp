@@ -5,6 +5,9 @@
 //   backward   d of the stage below, from d
 //   gradient   the sum of d a_prev^T, and the update
 //
+// A stage of maps (see maps.hpp) works on sixteen samples at a time, in its thread's own memory; it says `delta` as the
+// textbook does, and has its sums of one tile by `tile_gradient`.
+//
 // A stage works on some of its features and some of the batch's samples: where it is `by_rows`, threads share the
 // features and see every sample (their weights stay in their caches); otherwise they share the samples.
 #pragma once
@@ -60,6 +63,7 @@ struct Worker {              // what one thread has for itself
   T *block;                  // [rows][PANEL], a block of the gradient
   T *few, *row;              // [FEW][padded n], samples one after the other; [padded n], a row of the gradient
   T *panels;                 // of X: the first stage's inputs, each thread's own copy
+  T *maps, *columns;         // all maps of sixteen samples; the lanes of some rows of a gradient
   T *y, *t;                  // [n_outputs][L], outputs and targets of sixteen samples
   const double* cuts;        // of everything, this thread's share is [cuts[0], cuts[1])
   Ahead ahead;
@@ -74,6 +78,13 @@ struct Worker {              // what one thread has for itself
 };
 
 template <class T>
+struct Shards {              // the sums of each tile over the parameters of the maps
+  T* sums;                   // [n][size]
+  ptrdiff_t size;
+  int tiles, n;              // tiles in each, and how many there are
+};
+
+template <class T>
 struct Descending {          // the state of the descent in one step
   Parameters<T> p;
   Update<T> u;
@@ -81,6 +92,7 @@ struct Descending {          // the state of the descent in one step
   bool whole;                // the gradient is needed whole before the update
   bool far;                  // parameters had better be fetched ahead
   bool begins;               // with this chunk of the batch
+  Shards<T> shards;
 };
 
 // A stage's parameters among the engine's: rows of weights with the bias behind, ld apart, zeros up to whole vectors
@@ -103,6 +115,8 @@ struct Stage {
   virtual void pack_inputs(const Batch<T>&, Span) {}
   virtual void through(int, int, int, int) {}
   virtual void backward(const Batch<T>&, Worker<T>&, Span rows, Span samples) = 0;
+  virtual void delta(Worker<T>&) {}
+  virtual void tile_gradient(Worker<T>&, T*, bool) {}
   virtual void gradient(const Batch<T>&, Worker<T>&, const Descending<T>&, Span) {}
   virtual void bind(const T*) {}                       // read the weights from among the engine's parameters,
   virtual void bind_flat(const T*) {}                  // or from flat theta

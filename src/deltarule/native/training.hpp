@@ -6,6 +6,7 @@
 //   the others     its samples, layer after layer, the output's delta, and back               |
 //   wide layers    back: its rows of inputs, all samples                                      |
 //   gradients      its rows, all samples, and the update while the sums are near
+// Networks with maps (convolution, pooling) go another way up and down: sixteen samples at a time, whoever is free.
 // A batch of more than PIECE samples goes piece by piece; the sums go on where they stopped: the same bits.
 #pragma once
 #include "chain.hpp"
@@ -29,6 +30,10 @@ struct Training {
   Worker<T>* workers;
   Parameters<T> p;
   T* costs;                    // C of every sample of a piece
+  T* sums;                     // the shards of a network with maps
+  struct alignas(64) Taken {
+    int64_t shards;            // of a piece, that somebody works on
+  } taken[2];                  // even and odd pieces
   T* squares;                  // of every row of decayed parameters, summed
   T *largest, *lengths;        // of every row of the gradient: its largest entry, its squares
   double cost;                 // of the batch at work
@@ -47,12 +52,16 @@ struct Training {
     else total = double(m);
     if (total == 0) total = 1;  // a batch without weight has no gradient
     u.scale = T(1 / total);
-    Descending<T> to{p, u, descent ? updater<T>(descent->rule) : nullptr, whole, far, true};
+    Descending<T> to{p, u, descent ? updater<T>(descent->rule) : nullptr, whole, far, true, {}};
     for (int64_t first = 0; first < m; first += PIECE, to.begins = false) {
       const Batch<T> piece{data, order ? order + first : nullptr, first, int(m - first < PIECE ? m - first : PIECE), number};
       worker.pieces++;
-      forward(me, worker, piece);
-      backward(me, worker, piece);
+      if (chain.maps) {
+        up_and_down(me, worker, piece, to.shards = shards(piece.m));
+      } else {
+        forward(me, worker, piece);
+        backward(me, worker, piece);
+      }
       if (to.begins && weight_decay != 0) own_rows(worker, [&](Stage<T>& y, int row, int i) { squares[row] = row_squares(y.matrix, i); });
       barrier_wait(me.barrier);
       if (const int64_t found = __atomic_load_n(&bad, __ATOMIC_RELAXED); found && found < number) return false;
@@ -137,6 +146,41 @@ struct Training {
       visit(y, worker, batch, y.n_in, mine, [&](Span rows, Span some) { y.backward(batch, worker, rows, some); });
       split = y.by_rows;
     }
+  }
+
+  // Networks with maps: a shard's tiles one after the other, each up through all layers and back while it is in cache
+  void up_and_down(Member me, Worker<T>& worker, const Batch<T>& batch, const Shards<T>& to) {
+    int64_t &next = taken[worker.pieces & 1].shards, shard;
+    barrier_wait(me.barrier);  // the parameters are those of the last step
+    while ((shard = __atomic_fetch_add(&next, 1, __ATOMIC_RELAXED)) < to.n)
+      for (int t = 0; t < to.tiles; t++) {
+        const int s = (int(shard) * to.tiles + t) * L;
+        if (s < batch.m) tile(batch, worker, s, to.sums + shard * to.size, t == 0);
+      }
+    if (me.id == 0) __atomic_store_n(&taken[~worker.pieces & 1].shards, 0, __ATOMIC_RELAXED);  // of the next piece
+  }
+  void tile(const Batch<T>& batch, Worker<T>& worker, int s, T* shard, bool begins) {
+    const Span some{s, s + L};
+    chain.forward_maps(batch, worker, s);
+    for (int l = chain.maps; l < chain.n; l++) {
+      Stage<T>& y = *chain.stages[l];
+      y.pack_inputs(batch, some);
+      y.forward(batch, worker, {0, y.n_out}, some);
+    }
+    output(batch, worker, s);
+    for (int l = chain.n - 1; l >= chain.lowest; l--) {
+      Stage<T>& y = *chain.stages[l];
+      y.delta(worker);
+      if (y.trainable && y.matrix.rows) y.tile_gradient(worker, shard, begins);
+      if (l > chain.lowest) y.backward(batch, worker, {0, y.n_in}, some);
+    }
+  }
+  // how many tiles share the sums: by the network alone, so that the bits do not depend on the batches of a call
+  Shards<T> shards(int m) const {
+    const ptrdiff_t most = ptrdiff_t(PIECE / L) * chain.map_parameters, tiles = (most + SHARDS - 1) / SHARDS;
+    Shards<T> q{sums, chain.map_parameters, tiles < 1 ? 1 : int(tiles), 0};
+    q.n = (m + q.tiles * L - 1) / (q.tiles * L);
+    return q;
   }
 
   static Span samples(const Worker<T>& worker, const Batch<T>& batch) { return worker.share(round_up(batch.m, L), L); }
@@ -295,6 +339,7 @@ struct Training {
     const size_t n = size_t(chain.parameters) + 2 * L;  // a few more: columns are read by whole vectors
     p.theta = take<T>(arena, n), p.gradient = whole ? take<T>(arena, n) : nullptr;
     for (int k = 0; k < 3; k++) p.state[k] = k < states ? take<T>(arena, n) : nullptr;
+    sums = chain.maps ? take<T>(arena, shards(samples).n * chain.map_parameters) : nullptr;
     costs = take<T>(arena, samples), squares = take<T>(arena, chain.rows);
     largest = take<T>(arena, chain.rows), lengths = take<T>(arena, chain.rows);
   }
@@ -318,14 +363,14 @@ struct Training {
 
 template <class T>
 double gradient(const Network& net, const void* theta, const Samples& data, int64_t m, double weight_decay, void* gradient, int threads) {
-  Training<T> job{&data, nullptr, static_cast<const T*>(theta), static_cast<T*>(gradient), m, weight_decay, {}, {}, {}, {}, {}, {}, {}, {}, 0, 0, 0, 6. * double(net.size), false};
+  Training<T> job{&data, nullptr, static_cast<const T*>(theta), static_cast<T*>(gradient), m, weight_decay, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, 0, 0, 0, 6. * net.products, false};
   Training<T>::prepare(job, net, nullptr, threads, int(m < PIECE ? m : PIECE), 0, true, [&] { team_run(threads, Training<T>::run, &job); });
   return job.cost;
 }
 
 template <class T>
 int64_t train(const Network& net, const void* theta, void* new_theta, const Samples& data, const Masks& masks, const Descent& to, int threads) {
-  Training<T> job{&data, &to, static_cast<const T*>(theta), static_cast<T*>(new_theta), 0, to.weight_decay, {}, {}, {}, {}, {}, {}, {}, {}, 0, 0, 0, 6. * double(net.size), false};
+  Training<T> job{&data, &to, static_cast<const T*>(theta), static_cast<T*>(new_theta), 0, to.weight_decay, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, 0, 0, 0, 6. * net.products, false};
   int64_t most = 0;
   for (int64_t k = 0, first = 0; k < to.batches; first = to.ends[k++]) most = to.ends[k] - first > most ? to.ends[k] - first : most;
   const bool whole = most > PIECE || to.clip_norm < __builtin_inf();
