@@ -26,8 +26,12 @@ T = (X @ RANDOM.normal(size=(6, 3))).argmax(axis=1)
 STEPS = 4 * 10  # of four epochs in batches of five
 
 
-def network(dtype: str = "float32") -> Network:
-    return Network("6/9/dropout(0.3)/3", activation="tanh", dtype=dtype, seed=1)
+DENSE = "6/9/dropout(0.3)/3"
+MAPS = "1x2x3/conv(4,2,pad=1)/maxpool(2,1)/dropout(0.3)/conv(2,(1,2),links=((1,0,1,0),(0,1,1,1)))/subsample((2,1))/3"
+
+
+def network(dtype: str = "float32", spec: str = DENSE) -> Network:
+    return Network(spec, activation="tanh", dtype=dtype, seed=1)
 
 
 def fit(net: Network, **named: Any) -> dr.History:
@@ -51,9 +55,9 @@ class Nothing(Callback):
         """Slices of one update."""
 
 
-def stopped(folder: Path, step: int, **named: Any) -> None:
+def stopped(folder: Path, step: int, spec: str = DENSE, **named: Any) -> None:
     with pytest.raises(KeyboardInterrupt):
-        fit(network(), checkpoint=folder, callbacks=[StopAfter(step)], **named)
+        fit(network(spec=spec), checkpoint=folder, callbacks=[StopAfter(step)], **named)
 
 
 def outcome(net: Network, history: dr.History) -> tuple[Any, ...]:
@@ -76,18 +80,21 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "adadelta": {"optimizer": "adadelta"},
     "rprop": {"optimizer": "rprop", "batch_size": 47, "epochs": 12},
     "restore": {"on_divergence": "restore"},
+    "maps": {"spec": MAPS},
 }
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_a_run_stopped_anywhere_goes_on_to_the_same_bits(tmp_path: Path, variant: str) -> None:
-    named, net = VARIANTS[variant], network()
+    named = VARIANTS[variant].copy()
+    spec = named.pop("spec", DENSE)
+    net = network(spec=spec)
     expected = outcome(net, fit(net, **named))
     last = len(expected[2])
     for step in sorted({1, 2, 9, 10, 11, 19, 20, last - 1, last} & set(range(1, last + 1))):
         folder = tmp_path / str(step)
-        stopped(folder, step, **named)
-        again = network()
+        stopped(folder, step, spec, **named)
+        again = network(spec=spec)
         history = fit(again, checkpoint=folder, resume=True, threads=1 + step % 3, **named)
         assert outcome(again, history) == expected, step
 
