@@ -24,7 +24,7 @@ from deltarule.names import find
 from deltarule.network import Network, Samples
 from deltarule.training.history import History
 
-__all__ = ["Iteration", "Minimum", "hessian_vector_product", "minimize"]
+__all__ = ["METHODS", "Iteration", "Minimum", "hessian_vector_product", "minimize"]
 
 METHODS = {"l bfgs b": "L-BFGS-B", "l bfgs": "L-BFGS-B", "cg": "CG", "bfgs": "BFGS", "newton cg": "Newton-CG"}
 GRADIENT_TOLERANCE = {"L-BFGS-B": "gtol", "CG": "gtol", "BFGS": "gtol", "Newton-CG": "xtol"}

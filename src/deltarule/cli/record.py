@@ -116,10 +116,13 @@ class Record(JSONLines):
                 self.finish(self.began.net, {"stopped": "interrupted" if interrupted else str(stop)})
         if isinstance(stop, DivergenceError) or (self.fresh and self.began is None):
             return
-        after = "" if self.began is None else f" after {self.began.step:,} updates"
+        minimised = self.content["command"].get("minimizer") is not None
+        what = "iterations" if minimised else "updates"
+        after = "" if self.began is None else f" after {self.began.step:,} {what}"
+        on = f"the run goes on with: deltarule train --resume {shlex.quote(str(self.folder))}"
         typer.echo(
-            f"{'Interrupted' if interrupted else 'Stopped'}{after}; the run goes on with: "
-            f"deltarule train --resume {shlex.quote(str(self.folder))}", err=True,
+            f"{'Interrupted' if interrupted else 'Stopped'}{after}; "
+            f"{f'the weights reached are in {self.folder}' if minimised else on}", err=True,
         )  # fmt: skip
 
     def leave(self) -> None:

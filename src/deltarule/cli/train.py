@@ -15,6 +15,8 @@ import typer
 from deltarule import files, grammar, nets
 from deltarule.activations import Activation, Identity
 from deltarule.cli.arguments import DATA_ARGUMENT, TargetOption
+from deltarule.cli.minimised import ITERATIONS, minimised
+from deltarule.cli.minimised import check as check_minimiser
 from deltarule.cli.record import Record, signals
 from deltarule.cli.run_folder import RunFolder
 from deltarule.cli.show import print_scores
@@ -60,6 +62,10 @@ def train(
     cost: Annotated[str | None, typer.Option(help="The cost.", show_default="the output's canonical one")] = None,
     optimizer: Annotated[str, typer.Option(help="Such as sgd, momentum(0.9), adam.")] = "adam",
     learning_rate: Annotated[float | None, typer.Option(help="η.", show_default="the optimiser's own")] = None,
+    minimizer: Annotated[
+        str | None,
+        typer.Option(help="l-bfgs-b, cg, bfgs or newton-cg on all rows at once; --epochs are its iterations (200)."),
+    ] = None,
     schedule: Annotated[str, typer.Option(help="Such as cosine, step_decay(0.5,every=5).")] = "constant",
     epochs: Annotated[
         int | None,
@@ -113,12 +119,18 @@ def train(
 
         deltarule train mnist-folder --optimizer "momentum(0.9)" --learning-rate 0.05
 
+        deltarule train mnist-folder --network lenet5_modern --epochs 12 --schedule cosine
+
+        deltarule train mnist-folder --network ufldl_dnn --minimizer l-bfgs-b
+
         deltarule train --resume runs/digits-1
     """
     if resume is None and data is None:
         raise HyperparameterError("name the data, such as digits or a file; or a run to go on with: --resume runs/a")
     given = {name for name in context.params if str(context.get_parameter_source(name)).endswith("COMMANDLINE")}
     o = SimpleNamespace(**context.params) if resume is None else _resumed(resume, context.params, given)
+    if o.minimizer is not None:
+        check_minimiser(o, given)
     _run(o)
 
 
@@ -193,28 +205,14 @@ def _train(o: SimpleNamespace, record: Record) -> None:
     text = o.network if system is None else system.spec(pre.n_outputs)
     net = _network(text, pre, o.activation, o.output_activation, o.cost, o.dtype, o.seed)
     net.preprocessing = _for_output(pre, net.output.activation)
-    rule = resolve_optimizer(o.optimizer)
-    settings: dict[str, Any] = {
-        "optimizer": str(rule),
-        "learning_rate": rule.own_rate if o.learning_rate is None else o.learning_rate,
-        "schedule": str(resolve_schedule(o.schedule)),
-        "epochs": _enough_epochs(len(kept), o.batch_size) if o.epochs is None else o.epochs,
-        "batch_size": o.batch_size,
-        "weight_decay": o.weight_decay,
-        "clip_norm": o.clip_norm,
-        "clip_value": o.clip_value,
-        "class_weight": "balanced" if o.balanced else None,
-        "validation": o.validation,
-        "on_divergence": o.on_divergence,
-        "seed": o.seed,
-    }
+    settings = _settings(o, len(kept))
     stopping = None if o.patience is None else EarlyStopping(o.patience)
     files.as_text(record.folder.model, net.content())  # what cannot be saved is said now, too
     record.describe(_describe(dataset, fingerprint, net, settings | {"patience": o.patience}, held, o.held_out))
     unseen = None  # what is wrong in a test split is said before an hour of training
     if dataset.test is not None:
         unseen = net.prepare(dataset.test[0], np.asarray(dataset.test[1]))
-    history = fit(
+    history = minimised(o, net, dataset, kept, record) if o.minimizer is not None else fit(
         net, dataset.X, dataset.targets, rows=kept, **settings, early_stopping=stopping, callbacks=[record],
         verbose=not o.quiet, engine=o.engine, threads=o.threads, checkpoint=record.folder.path,
         checkpoint_every=o.checkpoint_every, resume=o.resume is not None,
@@ -230,6 +228,27 @@ def _train(o: SimpleNamespace, record: Record) -> None:
     rows = len(held) if unseen is None else len(unseen[0])
     print_scores({"training": (len(kept), scores["train"]), "held out": (rows, scores["held_out"])})
     typer.echo(f"{history.stopped}; the run is in {record.folder}")
+
+
+def _settings(o: SimpleNamespace, rows: int) -> dict[str, Any]:
+    """How it is trained, everything resolved: `train`'s arguments, or a minimiser's."""
+    common = {"weight_decay": o.weight_decay, "class_weight": "balanced" if o.balanced else None}
+    if o.minimizer is not None:
+        return {"minimizer": o.minimizer, "iterations": o.epochs or ITERATIONS, **common}
+    rule = resolve_optimizer(o.optimizer)
+    return {
+        "optimizer": str(rule),
+        "learning_rate": rule.own_rate if o.learning_rate is None else o.learning_rate,
+        "schedule": str(resolve_schedule(o.schedule)),
+        "epochs": _enough_epochs(rows, o.batch_size) if o.epochs is None else o.epochs,
+        "batch_size": o.batch_size,
+        "clip_norm": o.clip_norm,
+        "clip_value": o.clip_value,
+        "validation": o.validation,
+        "on_divergence": o.on_divergence,
+        "seed": o.seed,
+        **common,
+    }
 
 
 def _task(text: str | None) -> Task | None:

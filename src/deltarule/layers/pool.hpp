@@ -15,6 +15,7 @@ struct Pool : MapStage<T> {
   Geometry g;
 
   void layout(ptrdiff_t& used, bool training) override { this->layout_activity(used, training, g.maps, g.out_height, g.out_width, false); }
+  INLINE bool apart() const { return g.down >= g.rows && g.across >= g.columns; }  // no window meets another
 
  protected:
   // f(channel, row, column) for every window
@@ -36,9 +37,10 @@ struct Pool : MapStage<T> {
     each_entry(this->maps_below().a, memory, c, y, x, [&](const T* p) INLINE_LAMBDA { total = total + load(p); });
     return total * set(T(1) / T(g.rows * g.columns));
   }
-  // the maps' D below begins at 0: windows may overlap, and what the last one leaves has no influence
+  // D of the maps below begins at 0: windows may overlap, and what none of them reaches has no influence
   void clear_below(T* memory) const {
     const Maps<T>& q = this->maps_below().d;
+    if (apart() && g.out_height * g.rows == q.height && g.out_width * g.columns == q.width) return;
     for (int c = 0; c < q.channels; c++)
       for (int y = 0; y < q.height; y++)
         for (int x = 0; x < q.width; x++) store(q.at(memory, c, y, x), set(T(0)));
@@ -48,9 +50,10 @@ struct Pool : MapStage<T> {
   INLINE void spread(T* memory, F&& scale) const {
     clear_below(memory);
     const T n = T(1) / T(g.rows * g.columns);
+    const bool alone = apart();
     each_window([&](int c, int y, int x) INLINE_LAMBDA {
       const V<T> share = load(d.at(memory, c, y, x)) * set(scale(c) * n);
-      each_entry(this->maps_below().d, memory, c, y, x, [&](T* p) INLINE_LAMBDA { store(p, load(p) + share); });
+      each_entry(this->maps_below().d, memory, c, y, x, [&](T* p) INLINE_LAMBDA { store(p, alone ? share : load(p) + share); });
     });
   }
 };
@@ -79,6 +82,7 @@ struct MaxPool : Pool<T> {
   }
   void backward(const Batch<T>&, Worker<T>& worker, Span, Span) override {
     this->clear_below(worker.maps);
+    const bool alone = this->apart();
     const Maps<T>&values = this->maps_below().a, &to = this->maps_below().d;
     this->each_window([&](int c, int y, int x) INLINE_LAMBDA {
       const V<T> most = load(this->a.at(worker.maps, c, y, x));
@@ -88,7 +92,8 @@ struct MaxPool : Pool<T> {
         for (int v = 0; v < this->g.columns; v++) {
           T* p = to.at(worker.maps, c, y0 + u, x0 + v);
           const auto here = load(values.at(worker.maps, c, y0 + u, x0 + v)) == most;
-          store(p, load(p) + pick(here, left, set(T(0))));
+          const V<T> share = pick(here, left, set(T(0)));
+          store(p, alone ? share : load(p) + share);
           left = pick(here, set(T(0)), left);
         }
     });
