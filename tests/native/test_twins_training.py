@@ -239,3 +239,20 @@ def test_costs_with_a_kink_are_left_to_one_step() -> None:
         t[::2] += 1
         same_descent(net, part([9, 4], calm("sgd"), 0.25), X, t)
         assert (native.cost_and_gradient(net, net.theta, X[1::2].copy(), t[1::2].copy())[1] == 0).all()
+
+
+@pytest.mark.parametrize("rule", rules())
+@pytest.mark.parametrize("most", [1, 2, 3, 4])
+def test_few_samples_at_a_time(rule: str, most: int) -> None:
+    """Where all batches are small the first layer lies by inputs: the same numbers, and the same bits as beside a
+    large batch, where it does not."""
+    net = Network([Dense(21, "tanh"), Dense(35, "swish"), Dense(3, "softmax")], input_shape=37, dtype="float64")
+    X, t = features(net, 9), targets(net, 9, labels=True)
+    sizes = [most, 1, most, max(1, most - 1), most]
+    few, beside = part(sizes, calm(rule)), part([*sizes, 5], calm(rule))
+    beside.order[: sum(sizes)] = few.order
+    for clips in ({}, {"clip_value": 0.01}):
+        found = same_descent(net, few, X, t, threads=1, **clips)
+        for threads in (2, 5):
+            np.testing.assert_array_equal(descend(native, net, few, X, t, threads=threads, **clips).theta, found.theta)
+        np.testing.assert_array_equal(descend(native, net, beside, X, t, **clips).costs[:5], found.costs)

@@ -4,7 +4,8 @@
 //   backward   D_prev = f'(Z_prev) W^T D       (n_in, m)
 //   gradient   dW = D A_prev^T, db = D 1       (n_out, n_in + 1): the input's constant 1 makes b a last column of W
 //
-// Up to FEW samples have features in lanes instead: the same chains over k, so the same bits.
+// Up to FEW samples have features in lanes instead: the same chains over k, so the same bits. Where all batches are as
+// small the first layer keeps W by inputs, a row for each of them, so that outputs are in lanes without a transposition.
 #pragma once
 #include "activations.hpp"
 #include "native/gather.hpp"
@@ -23,16 +24,21 @@ struct Dense : Stage<T> {
   Gather<T> gather;           // X, for the first stage
   Copy<T> copy;
   bool learns;                // the inputs will be needed for the gradient
+  bool by_inputs;             // the engine's rows are those of W^T, b the last
 
   void place(Arena& arena, int samples, bool training) override {
     this->place_activity(arena, samples, training, this->top || needs_z(activation.f));
-    panels = below && learns ? take<T>(arena, panel_size(n_in, samples)) : nullptr;
+    panels = (below || by_inputs) && learns ? take<T>(arena, panel_size(n_in, samples)) : nullptr;
   }
   void bind(const T* parameters) override {
-    W = parameters + matrix.offset, b = W + n_in, stride = b_stride = matrix.ld;
+    W = parameters + matrix.offset, b = by_inputs ? W + (ptrdiff_t)n_in * matrix.ld : W + n_in, stride = b_stride = matrix.ld;
   }
   void bind_flat(const T* theta) override { W = theta + flat_W, b = theta + flat_b, stride = n_in, b_stride = 1; }
   void fill(const T* theta, T* own, Span rows) const override {
+    if (by_inputs) {
+      each_by_inputs(rows, [&](ptrdiff_t mine, int64_t flat) INLINE_LAMBDA { own[mine] = theta[flat]; });
+      return;
+    }
     for (int i = rows.first; i < rows.last; i++) {
       T* row = own + matrix.offset + (ptrdiff_t)i * matrix.ld;
       __builtin_memcpy(row, theta + flat_W + (ptrdiff_t)i * n_in, n_in * sizeof(T));
@@ -40,11 +46,21 @@ struct Dense : Stage<T> {
     }
   }
   void empty(const T* own, T* theta, Span rows) const override {
+    if (by_inputs) {
+      each_by_inputs(rows, [&](ptrdiff_t mine, int64_t flat) INLINE_LAMBDA { theta[flat] = own[mine]; });
+      return;
+    }
     for (int i = rows.first; i < rows.last; i++) {
       const T* row = own + matrix.offset + (ptrdiff_t)i * matrix.ld;
       __builtin_memcpy(theta + flat_W + (ptrdiff_t)i * n_in, row, n_in * sizeof(T));
       theta[flat_b + i] = row[n_in];
     }
+  }
+  // f(place among the engine's parameters, in theta) for rows of W^T and b
+  template <class F>
+  INLINE void each_by_inputs(Span rows, F&& f) const {
+    for (int k = rows.first; k < rows.last; k++)
+      for (int i = 0; i < n_out; i++) f(matrix.offset + (ptrdiff_t)k * matrix.ld + i, k < n_in ? flat_W + (int64_t)i * n_in + k : flat_b + i);
   }
   static size_t panel_size(int n, int samples) { return (size_t)round_up(n + 1, PANEL) * round_up(samples, L); }
 
@@ -93,15 +109,38 @@ struct Dense : Stage<T> {
 
   void forward_few(const Batch<T>& batch, Worker<T>& worker, Span rows) {
     const int m = batch.m, ld = padded(n_in);
-    T* inputs = !below && learns ? worker.panels : worker.few;
+    T* inputs = by_inputs ? panels : !below && learns ? worker.panels : worker.few;
     for (int s = 0; s < m; s++)
       if (T* x = inputs + (ptrdiff_t)s * ld; below) column(below->a + s, n_in, x);
       else copy(batch.x(s), n_in, x);
-    if (m == 1) few_rows<1>(inputs, ld, rows);
-    else if (m == 2) few_rows<2>(inputs, ld, rows);
-    else if (m == 3) few_rows<3>(inputs, ld, rows);
-    else few_rows<4>(inputs, ld, rows);
+    by_number<FEW>(m, [&]<int m>() INLINE_LAMBDA { by_inputs ? all_rows_by_inputs<m>(inputs, ld) : few_rows<m>(inputs, ld, rows); });
     activate(rows.first, rows.last - rows.first, 0, L);
+  }
+
+  // some vectors of outputs for m samples: W^T goes by once, row after row
+  template <int m>
+  void all_rows_by_inputs(const T* x, int ld) {
+    constexpr int most = m == 1 ? 8 : m == 2 ? 6 : 4;  // accumulators for a sample
+    even_blocks(matrix.width / L, most / V<T>::N ? most / V<T>::N : 1, [&](int j, int n) INLINE_LAMBDA {
+      by_number<(most / V<T>::N ? most / V<T>::N : 1)>(n, [&]<int n>() INLINE_LAMBDA { rows_by_inputs<m, n>(x, ld, j * L); });
+    });
+  }
+  template <int m, int n>
+  __attribute__((noinline)) void rows_by_inputs(const T* x, int ld, int j) {
+    const T* w = W + j;
+    V<T> acc[n][m];
+    UNROLL for (int q = 0; q < n; q++) UNROLL for (int s = 0; s < m; s++) acc[q][s] = load(b + j + q * L);
+    NO_UNROLL for (int k = 0; k < n_in; k++, w += stride)
+      UNROLL for (int s = 0; s < m; s++) {
+        const V<T> input = set(x[(ptrdiff_t)s * ld + k]);
+        UNROLL for (int q = 0; q < n; q++) acc[q][s] = fma(load(w + q * L), input, acc[q][s]);
+      }
+    T out[L];
+    UNROLL for (int q = 0; q < n; q++)
+      UNROLL for (int s = 0; s < m; s++) {
+        store(out, acc[q][s]);
+        for (int i = 0; i < L && j + q * L + i < n_out; i++) z[(j + q * L + i) * S + s] = out[i];
+      }
   }
 
   // sixteen outputs in lanes, W by squares of sixteen, two squares at a time: a chain alone would wait for its own fma.
@@ -212,10 +251,7 @@ struct Dense : Stage<T> {
   void gradient(const Batch<T>& batch, Worker<T>& worker, const Descending<T>& to, Span rows) override {
     if (batch.m <= FEW) {
       const T* x = below ? panels : worker.panels;
-      if (batch.m == 1) gradient_few<1>(x, worker, to, rows);
-      else if (batch.m == 2) gradient_few<2>(x, worker, to, rows);
-      else if (batch.m == 3) gradient_few<3>(x, worker, to, rows);
-      else gradient_few<4>(x, worker, to, rows);
+      by_number<FEW>(batch.m, [&]<int m>() INLINE_LAMBDA { by_inputs ? gradient_by_inputs<m>(worker, to, rows) : gradient_few<m>(x, worker, to, rows); });
       return;
     }
     const int height = round_up(batch.m, L), width = matrix.width;
@@ -252,6 +288,26 @@ struct Dense : Stage<T> {
         store(row + j, acc);
       }
       if (!to.whole) to.update({place, matrix.ld, row, width, 1, width, matrix.used, matrix.decayed}, to.p, to.u, worker.watch);
+    }
+  }
+  // rows of W^T, sixteen at a time; never whole
+  template <int m>
+  __attribute__((noinline)) void gradient_by_inputs(Worker<T>& worker, const Descending<T>& to, Span rows) {
+    const int width = matrix.width, ld = padded(n_in);
+    T *delta = worker.few, *sums = worker.strip;       // [m][width], [L][width]
+    for (int s = 0; s < m; s++) {
+      for (int i = 0; i < n_out; i++) delta[s * width + i] = d[i * S + s];
+      for (int i = n_out; i < width; i++) delta[s * width + i] = 0;
+    }
+    for (int k = rows.first; k < rows.last; k += L) {
+      const int r = rows.last - k < L ? rows.last - k : L;
+      for (int q = 0; q < r; q++)
+        NO_UNROLL for (int j = 0; j < width; j += L) {
+          V<T> acc = set(T(0));
+          UNROLL for (int s = 0; s < m; s++) acc = fma(load(delta + s * width + j), set(panels[(ptrdiff_t)s * ld + k + q]), acc);
+          store(sums + q * width + j, acc);
+        }
+      to.update({matrix.offset + (ptrdiff_t)k * matrix.ld, matrix.ld, sums, width, r, width, matrix.used, matrix.decayed}, to.p, to.u, worker.watch);
     }
   }
   INLINE void fetch(const Descending<T>& to, ptrdiff_t place, int r, int w) const {

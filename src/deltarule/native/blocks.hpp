@@ -111,6 +111,22 @@ __attribute__((noinline)) void block(const Product<T>& q, Ahead& hook) {
   hook = ahead;
 }
 
+// pick<r>() for r = 1 ... most; f(first, how many) for blocks as even as can be
+template <int most, int R = 1, class Pick>
+INLINE void by_number(int r, Pick&& pick) {
+  if constexpr (R < most)
+    if (r > R) return by_number<most, R + 1>(r, pick);
+  pick.template operator()<R>();
+}
+template <class F>
+INLINE void even_blocks(int n, int most, F&& f) {
+  const int blocks = (n + most - 1) / most;
+  for (int q = 0; q < blocks; q++) {
+    const int i = int((long)n * q / blocks), next = int((long)n * (q + 1) / blocks);
+    f(i, next - i);
+  }
+}
+
 // the blocks of 1, 2 ... rows, by number of vectors
 template <class T, bool transposed>
 struct Blocks {

@@ -23,8 +23,9 @@ struct Chain {
 
   Stage<T>& top() const { return *stages[n - 1]; }
 
-  // for training (sums over samples, masks where keys are given), or forward only, with theta flat
-  void build(Arena& objects, const Network& net, Element x, bool training, const Masks* masks) {
+  // for training (sums over samples, masks where keys are given), or forward only, with theta flat; `online` where all
+  // batches are of few samples and a gradient is never wanted whole, nor by its rows
+  void build(Arena& objects, const Network& net, Element x, bool training, const Masks* masks, bool online = false) {
     const Layer &first = net.layers[0], &last = net.layers[net.n_layers - 1];
     stages = take<Stage<T>*>(objects, net.n_layers + 2);
     n = 0, maps = 0, parameters = 0, map_parameters = 0, map_numbers = 0, rows = 0, most_out = most_in = 0, lowest = -1;
@@ -38,11 +39,11 @@ struct Chain {
     }
     for (int l = 0; l < net.n_layers; l++) {
       const Layer& layer = net.layers[l];
-      Stage<T>* stage = make(objects, layer, x, training, masks ? masks->keys[l] : nullptr, l < of_maps);
+      Stage<T>* stage = make(objects, layer, x, training, masks ? masks->keys[l] : nullptr, l < of_maps, online);
       stage->n_in = layer.n_in, stage->n_out = layer.n_out, stage->trainable = layer.trainable;
       stage->top = l == net.n_layers - 1;
       const bool wide = int64_t(layer.n_in) * layer.n_out >= WIDE && !stage->top;
-      stage->by_rows = training && !of_maps && layer.kind == Kind::dense && (!stage->below || wide);
+      stage->by_rows = training && !of_maps && layer.kind == Kind::dense && (!stage->below || wide) && !(online && !stage->below && layer.trainable);
       rows += stage->matrix.rows, parameters += (ptrdiff_t)stage->matrix.rows * stage->matrix.ld;
       if (lowest < 0 && stage->trainable && stage->matrix.rows) lowest = n - 1;
       if (l + 1 == of_maps) flatten(objects, stage, training);
@@ -65,7 +66,7 @@ struct Chain {
     worker.chunk = samples > FEW || maps ? take<T>(arena, (CHUNK + L) * S) : nullptr, worker.block = training ? take<T>(arena, 16 * PANEL) : nullptr;
     worker.few = take<T>(arena, (size_t)FEW * padded(most_in)), worker.row = take<T>(arena, padded(most_in));
     worker.y = take<T>(arena, (size_t)n_outputs * L), worker.t = take<T>(arena, (size_t)n_outputs * L);
-    worker.strip = training ? take<T>(arena, (size_t)most_out * L) : nullptr;
+    worker.strip = training ? take<T>(arena, (size_t)round_up(most_out, L) * L) : nullptr;
     worker.panels = training && !maps ? take<T>(arena, Dense<T>::panel_size(stages[0]->n_in, samples)) : nullptr;
     worker.maps = maps ? take<T>(arena, map_numbers) : nullptr;
     ptrdiff_t scratch = 0;
@@ -90,9 +91,9 @@ struct Chain {
     stages[n++] = stage;
     return stage;
   }
-  Stage<T>* make(Arena& objects, const Layer& layer, Element x, bool training, const uint32_t* key, bool of_maps) {
+  Stage<T>* make(Arena& objects, const Layer& layer, Element x, bool training, const uint32_t* key, bool of_maps, bool online) {
     switch (layer.kind) {
-      case Kind::dense: return dense(objects, layer, x, training);
+      case Kind::dense: return dense(objects, layer, x, training, online);
       case Kind::dropout:
         if (!of_maps) {
           auto* y = add<Dropout<T>>(objects);
@@ -110,11 +111,14 @@ struct Chain {
     }
     return nullptr;
   }
-  Stage<T>* dense(Arena& objects, const Layer& layer, Element x, bool training) {
+  Stage<T>* dense(Arena& objects, const Layer& layer, Element x, bool training, bool online) {
     auto* y = add<Dense<T>>(objects);
     y->activation = {layer.f, T(layer.parameter)}, y->flat_W = layer.W, y->flat_b = layer.b;
     y->gather = gatherer<T>(x), y->copy = copier<T>(x), y->learns = training && layer.trainable;
     matrix(*y, layer.n_out, layer.n_in, layer.decays);
+    y->by_inputs = online && !y->below && y->learns;
+    if (y->by_inputs) y->matrix = {parameters, layer.n_in + 1, leading<T>(layer.n_out - 1), padded(layer.n_out - 1), layer.n_out, 0};
+    most_in = most_in > layer.n_out ? most_in : layer.n_out;  // for a delta in a row
     most_out = most_out > layer.n_out ? most_out : layer.n_out;
     return y;
   }

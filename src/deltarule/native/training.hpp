@@ -345,11 +345,11 @@ struct Training {
   }
   // f() with everything in its place
   template <class F>
-  static void prepare(Training& self, const Network& net, const Masks* masks, int threads, int samples, int states, bool whole, F&& f) {
+  static void prepare(Training& self, const Network& net, const Masks* masks, int threads, int samples, int states, bool whole, bool online, F&& f) {
     Memory objects(Chain<T>::objects(net) + threads * (sizeof(Worker<T>) + 64) + Shares::bytes(threads) + 64);
     self.workers = take<Worker<T>>(objects, threads);
     self.shares.place(objects, threads), self.shares.begin(threads);
-    self.chain.build(objects, net, self.data->element, true, masks);
+    self.chain.build(objects, net, self.data->element, true, masks, online);
     samples = round_up(samples < PIECE ? samples : PIECE, L);
     Arena count;
     self.place(count, threads, samples, states, whole);
@@ -364,7 +364,7 @@ struct Training {
 template <class T>
 double gradient(const Network& net, const void* theta, const Samples& data, int64_t m, double weight_decay, void* gradient, int threads) {
   Training<T> job{&data, nullptr, static_cast<const T*>(theta), static_cast<T*>(gradient), m, weight_decay, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, 0, 0, 0, 6. * net.products, false};
-  Training<T>::prepare(job, net, nullptr, threads, int(m < PIECE ? m : PIECE), 0, true, [&] { team_run(threads, Training<T>::run, &job); });
+  Training<T>::prepare(job, net, nullptr, threads, int(m < PIECE ? m : PIECE), 0, true, false, [&] { team_run(threads, Training<T>::run, &job); });
   return job.cost;
 }
 
@@ -374,7 +374,8 @@ int64_t train(const Network& net, const void* theta, void* new_theta, const Samp
   int64_t most = 0;
   for (int64_t k = 0, first = 0; k < to.batches; first = to.ends[k++]) most = to.ends[k] - first > most ? to.ends[k] - first : most;
   const bool whole = most > PIECE || to.clip_norm < __builtin_inf();
-  Training<T>::prepare(job, net, &masks, threads, int(most < PIECE ? most : PIECE), to.n_states, whole, [&] { team_run(threads, Training<T>::run, &job); });
+  const bool online = most <= FEW && !whole && to.weight_decay == 0 && to.rule != Rule::adamw;
+  Training<T>::prepare(job, net, &masks, threads, int(most < PIECE ? most : PIECE), to.n_states, whole, online, [&] { team_run(threads, Training<T>::run, &job); });
   return job.bad ? job.bad - to.first_step : to.batches;
 }
 
