@@ -10,7 +10,7 @@ import pytest
 import deltarule as dr
 from deltarule import nets
 from deltarule.engines import native, textbook
-from deltarule.errors import DataError
+from deltarule.errors import DataError, UnknownNameError
 
 MAKERS = [nets.ufldl_dnn, nets.ufldl_cnn, nets.lenet5, nets.lenet5_modern]
 
@@ -29,7 +29,9 @@ def test_by_name_and_by_function(make: Callable[..., dr.Network]) -> None:
 
 def test_other_texts_are_no_system() -> None:
     assert nets.find("784/10") is None
-    assert nets.find("lenet") is None
+    assert nets.find("*/100/*") is None
+    with pytest.raises(UnknownNameError, match="there is no network 'lenet'; did you mean 'lenet5'"):
+        nets.find("lenet")
 
 
 def test_sizes() -> None:

@@ -13,14 +13,15 @@ applied to document recognition", Proc. IEEE 86 (1998) 2278-2324.
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike
 
+from deltarule import names
 from deltarule.data import Preprocessing
-from deltarule.names import canonical
 from deltarule.network import Network
 
 __all__ = ["SYSTEMS", "System", "find", "lenet5", "lenet5_modern", "ufldl_cnn", "ufldl_dnn"]
@@ -77,12 +78,15 @@ SYSTEMS: dict[str, System] = {
 
 
 def find(text: str) -> System | None:
-    """The system of this name; None for any other text.
+    """The system of this name; None for a network's text, which is more than a word.
 
     >>> find("LeNet5-modern") is SYSTEMS["lenet5 modern"], find("784/10")
     (True, None)
+
+    Raises:
+        UnknownNameError: a word that names none.
     """
-    return SYSTEMS.get(canonical(text))
+    return SYSTEMS[names.find("network", text, SYSTEMS)] if re.fullmatch(r"\s*[A-Za-z][\w -]*", text) else None
 
 
 def ufldl_dnn(classes: int = 10, *, dtype: DTypeLike = "float32", seed: int | None = 0) -> Network:

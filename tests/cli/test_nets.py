@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 
 def test_check_takes_names(run: Callable[[str], Any]) -> None:
     done = run("check ufldl_cnn --samples 1 --method complex")
@@ -13,8 +15,6 @@ def test_check_takes_names(run: Callable[[str], Any]) -> None:
 
 
 def test_train_takes_names_and_keeps_the_scaling(run: Callable[[str], Any], tmp_path: Any) -> None:
-    import numpy as np
-
     random = np.random.default_rng(0)
     np.savez(tmp_path / "d.npz", X=random.integers(0, 256, (60, 28, 28)).astype(np.uint8), y=np.arange(60) % 3)
     done = run("train d.npz --network lenet5 --epochs 2 --output runs/a --quiet")
@@ -36,3 +36,8 @@ def test_images_of_another_size_are_refused(run: Callable[[str], Any]) -> None:
     assert done.code != 0
     assert "64" in done.err
     assert "784" in done.err
+
+
+def test_the_last_short_batch_may_be_left_out(run: Callable[[str], Any]) -> None:
+    assert run("train iris --network 4/3 --epochs 2 --batch-size 50 --drop-last --output runs/a --quiet").code == 0
+    assert "drop last True" in run("info runs/a").out
