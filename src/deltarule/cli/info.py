@@ -51,6 +51,8 @@ def _preprocessing(net: Network) -> None:
         return
     inputs = "pixels as x/255" if pre.pixels else "standardised" if pre.mean is not None else "as they are"
     typer.echo(f"inputs: {inputs}")
+    if pre.images is not None:
+        typer.echo(f"image files: {pre.images}")
     for column in pre.columns or ():
         typer.echo(f"  {column.name}: {'one of ' + ', '.join(column.levels) if column.levels else 'a number'}")
     if pre.classes is not None:

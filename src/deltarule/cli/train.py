@@ -15,6 +15,7 @@ import typer
 from deltarule import files, grammar
 from deltarule.activations import Activation, Identity
 from deltarule.cli.arguments import DATA_ARGUMENT, TargetOption
+from deltarule.cli.images import ColourOption, ImageSizeOption, image_form
 from deltarule.cli.record import Record, signals
 from deltarule.cli.run_folder import RunFolder
 from deltarule.cli.show import print_scores
@@ -50,6 +51,8 @@ def train(
         Path | None, typer.Option(help="The run folder.", show_default="the next runs/<data>-<n>")
     ] = None,
     target: TargetOption = None,
+    image_size: ImageSizeOption = None,
+    colour: ColourOption = None,
     task: Annotated[str | None, typer.Option(help="classification or regression, if it is not told right.")] = None,
     activation: Annotated[str, typer.Option(help="Of hidden layers that name none.")] = "relu",
     output_activation: Annotated[
@@ -108,6 +111,8 @@ def train(
         deltarule train digits --network 64/32/10 --epochs 30 --output runs/a
 
         deltarule train houses.csv --target price --network "*/64/32/*"
+
+        deltarule train pets --image-size 32x32 --grey
 
         deltarule train mnist-folder --optimizer "momentum(0.9)" --learning-rate 0.05
 
@@ -176,13 +181,15 @@ def _run(o: SimpleNamespace) -> None:
 
 
 def _train(o: SimpleNamespace, record: Record) -> None:
-    dataset = read(o.data, target=o.target)
+    images = image_form(o.image_size, o.colour)
+    dataset = read(o.data, target=o.target, images=images)
     fingerprint = dataset.fingerprint()
     record.check(dataset, fingerprint)
     kept, held = held_out_rows(dataset, o.held_out, o.seed, _task(o.task))
     pre = Preprocessing.fit(
-        dataset.X, dataset.targets, task=_task(o.task), standardize=o.standardize, impute=o.impute, rows=kept
-    )
+        dataset.X, dataset.targets, task=_task(o.task), standardize=o.standardize, impute=o.impute, rows=kept,
+        images=images,
+    )  # fmt: skip
     net = _network(o.network, pre, o.activation, o.output_activation, o.cost, o.dtype, o.seed)
     net.preprocessing = _for_output(pre, net.output.activation)
     rule = resolve_optimizer(o.optimizer)
