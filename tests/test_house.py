@@ -32,7 +32,7 @@ FLOORS = [  # from the ground up; a module's floor is that of the longest prefix
 ]
 FLOOR = {name: k for k, names in enumerate(FLOORS) for name in names}
 FREE = {"data", "files"}  # stand beside the others: they know only the ground
-HEAVY = ["scipy", "sklearn", "pandas", "rich", "typer", "safetensors", "torch", "jax"]
+HEAVY = ["scipy", "sklearn", "pandas", "PIL", "rich", "typer", "safetensors", "torch", "jax"]
 MODULES = sorted(SOURCE.rglob("*.py"))
 
 

@@ -98,7 +98,7 @@ def test_the_name_of_the_current_folder(tmp_path, monkeypatch):
 
 
 def test_importing_is_light():
-    code = "import sys, deltarule.data; print(sorted({'sklearn', 'pandas', 'scipy'} & set(sys.modules)))"
+    code = "import sys, deltarule.data; print(sorted({'sklearn', 'pandas', 'scipy', 'PIL'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
     assert "digits" in EMBEDDED

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deltarule.data import Preprocessing
+from deltarule.data import ImageForm, Preprocessing
 from deltarule.errors import DataError, DeltaruleError, FileFormatError
 
 TABLE = {"a": [1.0, 2.5, 4.0], "w": ["u", "v", "u"]}
@@ -18,6 +18,13 @@ def models():
     yield Preprocessing.fit(np.eye(3, 4), [3, 1, 3])
     yield Preprocessing.fit(np.zeros((2, 5, 5), np.uint8), [True, False])
     yield Preprocessing.fit(np.ones((2, 1, 5, 5)), [0.5, 1.5], task="classification", standardize=True)
+    yield pictures()
+    yield pictures(ImageForm((4, 5)))
+    yield pictures(ImageForm(colour=True))
+
+
+def pictures(form=ImageForm((4, 5), True)):  # noqa: B008 (it is frozen)
+    return Preprocessing.fit(np.zeros((3, 3, 4, 5), np.uint8), ["10", "9", "11"], images=form)
 
 
 def through_a_file(pre):
@@ -33,6 +40,7 @@ def test_there_and_back(pre):
     assert back.to_json() == pre.to_json()
     assert [type(c) for c in back.classes or ()] == [type(c) for c in pre.classes or ()]
     assert back.columns == pre.columns
+    assert back.images == pre.images
     assert back.arrays().keys() == pre.arrays().keys()
     for name, array in back.arrays().items():
         np.testing.assert_array_equal(array, pre.arrays()[name])
@@ -141,6 +149,40 @@ def test_every_other_form_is_refused(change):
     Preprocessing.from_json(*broken(lambda d, a: None))
 
 
+IMAGES = [
+    None, [], 3, "4x5", {}, {"size": [4, 5]}, {"size": None, "colour": None, "more": 1},
+    *({"size": size, "colour": True} for size in ([5, 4], [4], [4, 5, 1], [4.0, 5.0], [True, 5], "45", 4, (4, 5, 6))),
+    *({"size": [4, 5], "colour": colour} for colour in (False, 1, "red", [True])),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("images", IMAGES, ids=range(len(IMAGES)))
+def test_every_other_form_of_images_is_refused(images):
+    document = pictures().to_json()
+    assert Preprocessing.from_json(document, {}).images == ImageForm((4, 5), True)
+    with pytest.raises(FileFormatError, match=r"^preprocessing"):
+        Preprocessing.from_json(document | {"images": images}, {})
+
+
+@pytest.mark.parametrize("shape", [[60], [4, 5], [2, 4, 5], [3, 30_000, 20_000], [1, 3, 4, 5]])
+def test_images_become_samples_of_one_or_three_channels(shape):
+    images = {"size": shape[-2:] if len(shape) > 1 else None, "colour": None}
+    with pytest.raises(FileFormatError, match=r"^preprocessing: images"):
+        Preprocessing.from_json(pictures().to_json() | {"images": images, "input_shape": shape}, {})
+
+
+def test_models_from_before_there_were_images():
+    document = pictures().to_json()
+    del document["images"]
+    document["classes"] = ["10", "11", "9"]  # as words are sorted
+    back = Preprocessing.from_json(document, {})
+    assert (back.images, back.classes) == (None, ("10", "11", "9"))
+    assert back.to_json() == document
+    for classes in (["10", "9", "11"], ["9", "9", "10"], ["9", "10", "10"]):
+        with pytest.raises(FileFormatError, match="classes must ascend"):
+            Preprocessing.from_json(document | {"classes": classes}, {})
+
+
 @pytest.mark.parametrize("document", [None, [], 3, "x", {}, {1: 2}])
 def test_what_is_no_object(document):
     with pytest.raises(FileFormatError, match="task, input_shape"):
@@ -167,7 +209,7 @@ junk = st.recursive(
 )
 
 
-@given(st.sampled_from(["task", "input_shape", "pixels", "columns", "classes"]), junk)
+@given(st.sampled_from(["task", "input_shape", "pixels", "columns", "classes", "images"]), junk)
 def test_no_junk_gives_anything_but_a_model_or_our_error(key, value):
     document, arrays = broken(lambda d, a: d.update({key: value}))
     try:

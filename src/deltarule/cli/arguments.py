@@ -10,8 +10,8 @@ __all__ = ["DATA_ARGUMENT", "DataArgument", "RunArgument", "TargetOption"]
 
 DATA_ARGUMENT = typer.Argument(
     metavar="DATA",
-    help="An embedded set (digits, iris, wine, breast_cancer, diabetes), an IDX folder such as MNIST's, or a file: "
-    ".npz, .npy, .csv, .tsv.",
+    help="An embedded set (digits, iris, wine, breast_cancer, diabetes), an IDX folder such as MNIST's, a folder "
+    "of images (one folder a class), or a file: .npz, .npy, .csv, .tsv.",
 )  # fmt: skip
 DataArgument = Annotated[str, DATA_ARGUMENT]
 TargetOption = Annotated[

@@ -6,16 +6,22 @@ import numpy as np
 import typer
 
 from deltarule.cli.arguments import DataArgument, RunArgument, TargetOption
+from deltarule.cli.images import ColourOption, ImageSizeOption, read_for
 from deltarule.cli.run_folder import open_model
 from deltarule.cli.show import print_scores
 from deltarule.cli.train import held_out_rows
-from deltarule.data import read
 from deltarule.errors import FileFormatError
 
 __all__ = ["evaluate"]
 
 
-def evaluate(run: RunArgument, data: DataArgument, target: TargetOption = None) -> None:
+def evaluate(
+    run: RunArgument,
+    data: DataArgument,
+    target: TargetOption = None,
+    image_size: ImageSizeOption = None,
+    colour: ColourOption = None,
+) -> None:
     """Score a trained network on data. On the data it was trained on, only the held-out rows count.
 
     Examples:
@@ -23,10 +29,13 @@ def evaluate(run: RunArgument, data: DataArgument, target: TargetOption = None) 
         deltarule evaluate runs/digits-1 digits
 
         deltarule evaluate runs/houses-1 new-houses.csv --target price
+
+        deltarule evaluate runs/pets-1 new-pets
     """
     net, folder = open_model(run)
     described = {} if folder is None else folder.read()["data"]
-    dataset = read(data, target=described.get("source", {}).get("target") if target is None else target)
+    column = described.get("source", {}).get("target") if target is None else target
+    dataset = read_for(net, data, image_size, colour, target=column)
     X, t, part = dataset.X, dataset.targets, "all rows"
     if dataset.test is not None:
         (X, test_targets), part = dataset.test, "its own test split"

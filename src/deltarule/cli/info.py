@@ -51,6 +51,8 @@ def _preprocessing(net: Network) -> None:
         return
     inputs = ["pixels as x/255"] * pre.pixels + ["standardised"] * (pre.mean is not None)
     typer.echo(f"inputs: {', '.join(inputs) or 'as they are'}")
+    if pre.images is not None:
+        typer.echo(f"image files: {pre.images}")
     for column in pre.columns or ():
         typer.echo(f"  {column.name}: {'one of ' + ', '.join(column.levels) if column.levels else 'a number'}")
     if pre.classes is not None:

@@ -15,6 +15,7 @@ import typer
 from deltarule import files, grammar, nets
 from deltarule.activations import Activation, Identity
 from deltarule.cli.arguments import DATA_ARGUMENT, TargetOption
+from deltarule.cli.images import ColourOption, ImageSizeOption, image_form
 from deltarule.cli.minimised import ITERATIONS, minimised
 from deltarule.cli.minimised import check as check_minimiser
 from deltarule.cli.record import Record, signals
@@ -54,6 +55,8 @@ def train(
         Path | None, typer.Option(help="The run folder.", show_default="the next runs/<data>-<n>")
     ] = None,
     target: TargetOption = None,
+    image_size: ImageSizeOption = None,
+    colour: ColourOption = None,
     task: Annotated[str | None, typer.Option(help="classification or regression, if it is not told right.")] = None,
     activation: Annotated[str, typer.Option(help="Of hidden layers that name none.")] = "relu",
     output_activation: Annotated[
@@ -117,6 +120,8 @@ def train(
         deltarule train digits --network 64/32/10 --epochs 30 --output runs/a
 
         deltarule train houses.csv --target price --network "*/64/32/*"
+
+        deltarule train pets --image-size 32x32 --grey
 
         deltarule train mnist-folder --optimizer "momentum(0.9)" --learning-rate 0.05
 
@@ -191,13 +196,15 @@ def _run(o: SimpleNamespace) -> None:
 
 
 def _train(o: SimpleNamespace, record: Record) -> None:
-    dataset = read(o.data, target=o.target)
+    images = image_form(o.image_size, o.colour)
+    dataset = read(o.data, target=o.target, images=images)
     fingerprint = dataset.fingerprint()
     record.check(dataset, fingerprint)
     kept, held = held_out_rows(dataset, o.held_out, o.seed, _task(o.task))
     pre = Preprocessing.fit(
-        dataset.X, dataset.targets, task=_task(o.task), standardize=o.standardize, impute=o.impute, rows=kept
-    )
+        dataset.X, dataset.targets, task=_task(o.task), standardize=o.standardize, impute=o.impute, rows=kept,
+        images=images,
+    )  # fmt: skip
     system = nets.find(o.network)
     if system is not None:
         if system.scales and o.standardize:

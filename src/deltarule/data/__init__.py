@@ -6,11 +6,12 @@ from typing import Any
 
 from deltarule.data.columns import Column
 from deltarule.data.dataset import Dataset
+from deltarule.data.images import ImageForm
 from deltarule.data.preprocessing import Preprocessing
 from deltarule.data.split import holdout
 from deltarule.data.table import Table
 
-__all__ = ["Column", "Dataset", "Preprocessing", "Table", "holdout", "read"]
+__all__ = ["Column", "Dataset", "ImageForm", "Preprocessing", "Table", "holdout", "read"]
 
 
 def __getattr__(name: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from deltarule.data.checks import MISSING
 from deltarule.data.table import Table
 from deltarule.errors import DataError
 
-__all__ = ["Column", "column_numbers", "encode", "fit_columns", "number", "width"]
+__all__ = ["Column", "column_numbers", "encode", "fit_columns", "is_whole", "number", "width"]
 
 _MOST_LEVELS = 1000  # of a categorical column; more is an identifier or free text
 _FEW_ROWS = 20  # below it, a different word in every row may still be a category
@@ -51,6 +52,11 @@ def number(cell: str) -> float | None:
         return float(cell) if "_" not in cell else None  # Python's own 1_000 is no number in a file
     except ValueError:
         return None
+
+
+def is_whole(cell: str) -> bool:
+    """Whether a cell reads as a whole number that int64 holds."""
+    return re.fullmatch(r"[+-]?\d{1,18}", cell) is not None
 
 
 def width(columns: Sequence[Column]) -> int:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltarule.data.checks import MISSING, reading
-from deltarule.data.columns import number
+from deltarule.data.columns import is_whole, number
 from deltarule.data.dataset import Dataset
 from deltarule.data.table import Table
 from deltarule.errors import DataError
@@ -155,7 +155,7 @@ def _targets(table: Table, name: str) -> NDArray[Any]:
             raise DataError(
                 f"{table.origin}, {table.place(row)}: the target '{name}' is missing; fill it or remove the row"
             )
-    if all(re.fullmatch(r"[+-]?\d{1,18}", cell) for cell in cells):
+    if all(map(is_whole, cells)):
         return np.array([int(cell) for cell in cells], dtype=np.int64)
     values = [number(cell) for cell in cells]
     numbers = [value for value in values if value is not None]

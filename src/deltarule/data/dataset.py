@@ -28,6 +28,7 @@ class Dataset:
         test: the data's own test split, (X, t).
         source: what `read` was given, resolved: kind, absolute path, target. It can be written as JSON or TOML.
         feature_names: one name a column where the data names them.
+        files: the file of each row, where rows are image files.
 
     Raises:
         DataError: no rows, or another number of targets than rows.
@@ -43,6 +44,7 @@ class Dataset:
     test: tuple[Inputs, NDArray[Any] | None] | None = None
     source: Mapping[str, Any] = field(default_factory=dict)
     feature_names: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for part, X, t in ((self.name, self.X, self.t), (f"{self.name} (test split)", *(self.test or (None, None)))):

@@ -21,7 +21,9 @@ from deltarule.data.checks import reading, rows, targets
 from deltarule.data.dataset import Dataset
 from deltarule.errors import DataError
 
-__all__ = ["DEFLATE_RATIO", "exactly", "looks_like_idx", "read_idx", "read_idx_file", "read_idx_folder"]
+__all__ = [
+    "DEFLATE_RATIO", "exactly", "is_idx_name", "looks_like_idx", "read_idx", "read_idx_file", "read_idx_folder",
+]  # fmt: skip
 
 DEFLATE_RATIO = 1032
 """Deflate packs at most this many bytes into one: what bounds a header's claim in a packed file."""
@@ -29,6 +31,11 @@ DEFLATE_RATIO = 1032
 _TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _MOST_DIMENSIONS = 8
 _NAME = re.compile(r"(train|t10k|test)-(images|labels)[-.]idx\d-ubyte(\.gz)?", re.IGNORECASE)
+
+
+def is_idx_name(name: str) -> bool:
+    """Whether a file has one of MNIST's names, as in an IDX folder."""
+    return _NAME.fullmatch(name) is not None
 
 
 def looks_like_idx(path: Path) -> bool:
@@ -128,8 +135,9 @@ def read_idx_folder(folder: Path, *, target: str | None = None, with_targets: bo
     if not found:
         seen = ", ".join(p.name for p in entries[:5]) or "nothing"
         raise DataError(
-            f"{folder}: has no IDX files (train-images-idx3-ubyte, train-labels-idx1-ubyte, .gz or not); "
-            f"it holds {seen}{' …' if len(entries) > 5 else ''}; name a file in it, or another folder"
+            f"{folder}: has no IDX files (train-images-idx3-ubyte, train-labels-idx1-ubyte, .gz or not) and no images "
+            f"(a folder a class); it holds {seen}{' …' if len(entries) > 5 else ''}; name a file in it, or another "
+            "folder"
         )
     test = None
     if any(split == "t10k" for split, _ in found):

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from deltarule.data import checks, stored
 from deltarule.data.columns import Column, column_numbers, encode, fit_columns
+from deltarule.data.images import ImageForm
 from deltarule.data.scaling import standardise, statistics
 from deltarule.data.table import Table
 from deltarule.data.targets import Label, Task, class_indices, find_classes, find_task
@@ -35,6 +36,7 @@ class Preprocessing:
         classes: the labels, ascending (classification only).
         mean, scale: of every input, in the shape of a sample; None where inputs are not standardised.
         target_mean, target_scale: of every output, `(K,)` (regression only).
+        images: how image files become raw rows, so that `data.read(…, images=…)` reads others alike; None: as they are.
 
     >>> pre = Preprocessing.fit({"age": [20, 40], "town": ["Graz", "Linz"]}, ["no", "yes"])
     >>> pre.inputs({"age": [30], "town": ["Linz"]}), pre.targets(["yes"]), pre.labels([0])
@@ -50,6 +52,7 @@ class Preprocessing:
     scale: NDArray[np.float64] | None = None
     target_mean: NDArray[np.float64] | None = None
     target_scale: NDArray[np.float64] | None = None
+    images: ImageForm | None = None
 
     @classmethod
     def fit(
@@ -61,6 +64,7 @@ class Preprocessing:
         standardize: bool | None = None,
         impute: bool = False,
         rows: ArrayLike | None = None,
+        images: ImageForm | None = None,
     ) -> Preprocessing:
         """Fit on the training part.
 
@@ -74,6 +78,7 @@ class Preprocessing:
                 table are, uint8 and images are not. One-hot inputs never are.
             impute: fill missing cells of a table (numbers: the median; words: the most frequent) and not refuse them.
             rows: the numbers of the rows that are the training part; all, unless said. An array is not copied for it.
+            images: the form in which X was read from image files, to be kept.
 
         Raises:
             DataError: an empty set, NaN or infinity, missing cells, a single class, counts that differ.
@@ -105,7 +110,7 @@ class Preprocessing:
         classes = find_classes(t) if task == "classification" else None
         target_mean, target_scale = (None, None) if classes else statistics(t.astype(np.float64).reshape(len(t), -1))
         pixels = raw.dtype == np.uint8 and not standardize
-        return cls(task, raw.shape[1:], pixels, columns, classes, mean, scale, target_mean, target_scale)
+        return cls(task, raw.shape[1:], pixels, columns, classes, mean, scale, target_mean, target_scale, images)
 
     @property
     def n_inputs(self) -> int:
@@ -191,7 +196,8 @@ class Preprocessing:
         columns = None if self.columns is None else [stored.column_to_json(c) for c in self.columns]
         classes = None if self.classes is None else list(self.classes)
         shape = list(self.input_shape)
-        return {"task": self.task, "input_shape": shape, "pixels": self.pixels, "columns": columns, "classes": classes}
+        found = {"task": self.task, "input_shape": shape, "pixels": self.pixels, "columns": columns, "classes": classes}
+        return found if self.images is None else found | {"images": self.images.to_json()}
 
     def arrays(self) -> dict[str, NDArray[np.float64]]:
         """The arrays there are, of mean, scale, target_mean and target_scale: float64, C-contiguous."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import difflib
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 from deltarule.data.array_files import read_npy, read_npz
 from deltarule.data.checks import reading
@@ -14,57 +15,112 @@ from deltarule.data.csv_files import read_csv
 from deltarule.data.dataset import Dataset
 from deltarule.data.embedded import EMBEDDED, embedded_name, read_embedded
 from deltarule.data.idx import looks_like_idx, read_idx_file, read_idx_folder
+from deltarule.data.image_files import SUFFIXES, holds_images, read_images
+from deltarule.data.images import ImageForm
 from deltarule.errors import DataError
 
-__all__ = ["locate", "read"]
+__all__ = ["Source", "is_images", "locate", "read"]
+
+Source: TypeAlias = str | Path | Sequence[str | Path]
+"""What can be read: the name of an embedded set, a file, a folder; or several files and folders of images."""
 
 _READERS: dict[str, Callable[..., Dataset]] = {".npz": read_npz, ".npy": read_npy, ".csv": read_csv, ".tsv": read_csv}
 
 
-def read(source: str | Path, *, target: str | None = None, with_targets: bool = True) -> Dataset:
+def read(
+    source: Source, *, target: str | None = None, with_targets: bool = True, images: ImageForm | None = None
+) -> Dataset:
     """The data set that `source` names.
 
     Args:
         source: an embedded set (digits, iris, wine, breast_cancer, diabetes); a folder of IDX files under MNIST's
-            names, whose `t10k-*` is the test split; an IDX file; `.npz`; `.npy`; `.csv` or `.tsv`. A name of an
-            embedded set wins over a file of that name (with a warning); `./digits` or a Path is always a file.
+            names, whose `t10k-*` is the test split; an IDX file; `.npz`; `.npy`; `.csv` or `.tsv`; a folder that has
+            one folder a class with `.png` and `.jpg` images; or, without targets, image files and folders of them, one
+            or several. A name of an embedded set wins over a file of that name (with a warning); `./digits` or a Path
+            is always a file.
         target: CSV: the target's column, by name or number; `.npy`: the number of a column or another `.npy` file;
             `.npz`: the name of the targets' array; an IDX file: the file of the labels. None elsewhere.
         with_targets: False reads rows to predict, whose t is None; then a missing target is no error.
+        images: image files: their size, and whether in colour or grey. None: as they are, and all must be alike.
 
     Returns:
-        The data set, raw: X `(m, …)` or a `Table`, t `(m,)` or `(m, K)`.
+        The data set, raw: X `(m, …)` or a `Table`, t `(m,)` or `(m, K)`. X of images is uint8 `(m, channels, height,
+        width)`.
 
     Raises:
         DataError: whatever is wrong with the data, naming file, row and column.
+        MissingExtraError: images without Pillow.
 
     >>> data = read("iris")
     >>> data.name, data.X.shape, data.t.shape
     ('iris', (150, 4), (150,))
     """
-    if not str(source).strip():
+    sources = [source] if isinstance(source, str | Path) else list(source)
+    if not sources or not str(sources[0]).strip():
         raise DataError(f"no data are named (embedded: {', '.join(EMBEDDED)})")
-    name = embedded_name(source) if isinstance(source, str) else None
+    for each in sources:
+        _check_there(each)
+    if len(sources) > 1 or is_images(sources[0]):
+        return read_images(_images(sources), target=target, with_targets=with_targets, images=images)
+    source, path = sources[0], Path(sources[0])
+    if images is not None:
+        raise DataError(f"{source}: is no image file and no folder of images, so there is nothing to be {images}")
+    name = _embedded(source)
     if name is not None:
-        if os.path.exists(source):
+        if path.exists():
             message = f"'{source}' is the embedded data set; write .{os.sep}{source} for what is in this folder"
             warnings.warn(message, UserWarning, stacklevel=2)
         return read_embedded(name, target=target, with_targets=with_targets)
+    return _reader(path)(path, target=target, with_targets=with_targets)
+
+
+def _embedded(source: str | Path) -> str | None:
+    return embedded_name(source) if isinstance(source, str) else None
+
+
+def _check_there(source: str | Path) -> None:
     path = Path(source)
     with reading(path):
-        if path.is_dir() and str(source):
-            return read_idx_folder(path, target=target, with_targets=with_targets)
-        if not path.is_file():
+        if _embedded(source) is None and not path.is_dir() and not path.is_file():
             raise DataError(_absent(str(source), path))
+
+
+def _reader(path: Path) -> Callable[..., Dataset]:
+    with reading(path):
+        if path.is_dir():
+            return read_idx_folder
     reader = _READERS.get(path.suffix.lower())
     if reader is None and looks_like_idx(path):
         reader = read_idx_file
     if reader is None:
         raise DataError(
             f"{path}: is of no kind that deltarule reads: .csv, .tsv, .npz, .npy, IDX (…-idx3-ubyte, .gz or not), "
-            "or a folder of IDX files"
+            ".png, .jpg, .jpeg, or a folder of IDX files or of images"
         )
-    return reader(path, target=target, with_targets=with_targets)
+    return reader
+
+
+def is_images(source: Source) -> bool:
+    """Whether `read` takes `source` for images: files by their suffix, folders by what they hold.
+
+    >>> is_images("iris"), is_images("nowhere.png")
+    (False, False)
+    """
+    if not isinstance(source, str | Path):
+        return all(map(is_images, source))
+    if not str(source).strip() or _embedded(source) is not None:
+        return False
+    path = Path(source)
+    with reading(path):
+        return holds_images(path) if path.is_dir() else path.is_file() and path.suffix.lower() in SUFFIXES
+
+
+def _images(sources: Sequence[str | Path]) -> list[Path]:
+    """The paths of sources that are images all."""
+    for source in sources:
+        if not is_images(source):
+            raise DataError(f"{source}: is no image file and no folder of images; other data are read one by one")
+    return [Path(source) for source in sources]
 
 
 def locate(source: str, target: str | None) -> tuple[str, str, str | None]:
@@ -79,7 +135,8 @@ def locate(source: str, target: str | None) -> tuple[str, str, str | None]:
     column = suffix in (".csv", ".tsv", ".npz") or (target or "").lstrip("-").isdecimal()
     if target is not None and not column and os.path.isfile(target):
         target = os.path.abspath(target)
-    return (path.stem if suffix in _READERS else path.name.removesuffix(".gz")) or "data", str(path), target
+    stem = suffix in (*_READERS, *SUFFIXES)
+    return (path.stem if stem else path.name.removesuffix(".gz")) or "data", str(path), target
 
 
 def _absent(source: str, path: Path) -> str:

@@ -11,12 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltarule.data.columns import Column, width
+from deltarule.data.images import MOST_PIXELS, ImageForm
+from deltarule.data.targets import in_order
 from deltarule.errors import FileFormatError
 
 __all__ = ["ARRAYS", "checked", "column_to_json"]
 
 ARRAYS = ("mean", "scale", "target_mean", "target_scale")
 _KEYS = ("task", "input_shape", "pixels", "columns", "classes")
+_MAYBE = ("images",)  # only in models of image files that were converted
 _COLUMN_KEYS = ("name", "kind", "levels", "fill")
 _MOST_NUMBERS = 2**31  # of one sample
 _MOST_DIMENSIONS = 8
@@ -35,7 +38,7 @@ def checked(document: Any, arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]
     Traceback (most recent call last):
     deltarule.errors.FileFormatError: preprocessing: has keys task; must be task, input_shape, pixels, columns, classes
     """
-    _keys(document, _KEYS, "preprocessing")
+    _keys(document, _KEYS, "preprocessing", _MAYBE)
     task, shape, pixels = document["task"], document["input_shape"], document["pixels"]
     _need(task in ("classification", "regression") and isinstance(task, str), f"task cannot be {task!r:.60}")
     _need(
@@ -56,6 +59,7 @@ def checked(document: Any, arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]
         "pixels": pixels,
         "columns": columns,
         "classes": classes,
+        "images": _images(document["images"], shape) if "images" in document else None,
         **found,
     }
 
@@ -65,10 +69,10 @@ def _need(holds: bool, complaint: str) -> None:
         raise FileFormatError(f"preprocessing: {complaint}")
 
 
-def _keys(document: Any, wanted: tuple[str, ...], what: str) -> None:
+def _keys(document: Any, wanted: tuple[str, ...], what: str, maybe: tuple[str, ...] = ()) -> None:
     if not isinstance(document, dict):
         raise FileFormatError(f"{what}: must be an object with the keys {', '.join(wanted)}")
-    if set(document) != set(wanted):
+    if set(document) - set(maybe) != set(wanted):
         raise FileFormatError(f"{what}: has keys {', '.join(map(str, document)):.200}; must be {', '.join(wanted)}")
 
 
@@ -82,6 +86,19 @@ def _finite(value: Any) -> bool:
 
 def _ascending(values: list[Any]) -> bool:
     return all(a < b for a, b in pairwise(values))
+
+
+def _images(document: Any, shape: list[int]) -> ImageForm:
+    """How image files become samples of `shape`."""
+    _keys(document, ("size", "colour"), "preprocessing, images")
+    size, colour = document["size"], document["colour"]
+    _need(len(shape) == 3 and shape[0] in (1, 3), f"images do not become samples of shape {shape!r:.60}")
+    _need(
+        size is None or (size == shape[1:] and all(map(_whole, size))), f"images of size {size!r:.60} and {shape!r:.60}"
+    )
+    _need(math.prod(shape[1:]) <= MOST_PIXELS, f"images cannot have the size {size!r:.60}")
+    _need(colour is None or colour is (shape[0] == 3), f"images with colour {colour!r:.60} and {shape[0]} channels")
+    return ImageForm(None if size is None else (shape[1], shape[2]), colour)
 
 
 def _columns(document: Any) -> tuple[Column, ...]:
@@ -122,7 +139,8 @@ def _classes(document: Any, task: str) -> tuple[Any, ...] | None:
     }
     holds = kinds.get(type(document[0]), lambda _: False)
     _need(all(map(holds, document)), "classes are all whole numbers, all floats, all words or all truth values")
-    _need(_ascending(document), "classes must ascend")
+    in_words = isinstance(document[0], str) and document == in_order(set(document))
+    _need(_ascending(document) or in_words, "classes must ascend")
     return tuple(document)
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from deltarule.data.columns import number
+from deltarule.data.columns import is_whole, number
 from deltarule.errors import DataError, HyperparameterError, ShapeError
 
-__all__ = ["Label", "Task", "class_indices", "find_classes", "find_task", "is_one_hot"]
+__all__ = ["Label", "Task", "class_indices", "find_classes", "find_task", "in_order", "is_one_hot"]
 
 Task: TypeAlias = Literal["classification", "regression"]
 Label: TypeAlias = int | float | str | bool
@@ -48,8 +49,18 @@ def is_one_hot(t: NDArray[Any]) -> bool:
     return bool((((t == 0) | (t == 1)).all(axis=1) & ((t == 1).sum(axis=1) == 1)).all())
 
 
+def in_order(words: Iterable[str]) -> list[str]:
+    """Words ascending; where all of them are whole numbers, as numbers.
+
+    >>> in_order(["10", "9", "x"]), in_order(["10", "9", "-1"])
+    (['10', '9', 'x'], ['-1', '9', '10'])
+    """
+    found = sorted(words)
+    return sorted(found, key=int) if all(map(is_whole, found)) else found
+
+
 def find_classes(t: NDArray[Any]) -> tuple[Label, ...]:
-    """The classes, ascending: whole numbers as int, words as str; 0 … K − 1 for one-hot rows `(m, K)`.
+    """The classes, ascending: whole numbers as int, words as str (`in_order`); 0 … K − 1 for one-hot rows `(m, K)`.
 
     >>> find_classes(np.array(["dog", "cat", "dog"])), find_classes(np.array([1.0, 3.0]))
     (('cat', 'dog'), (1, 3))
@@ -65,7 +76,7 @@ def find_classes(t: NDArray[Any]) -> tuple[Label, ...]:
         found = found.astype(np.int64)
     if len(found) < 2:
         raise DataError(f"all {len(t)} targets are of one class, {found[0].item()!r}; a classifier needs two or more")
-    return tuple(found.tolist())
+    return tuple(in_order(found.tolist()) if found.dtype.kind == "U" else found.tolist())
 
 
 def class_indices(t: NDArray[Any], classes: tuple[Label, ...]) -> NDArray[Any]:
