@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -90,3 +91,12 @@ def test_gradients_and_learning(make: Callable[..., dr.Network]) -> None:
         np.testing.assert_allclose(h, g, atol=1e-12)
     dr.train(net, X, t, epochs=60, learning_rate=0.002, verbose=False)
     assert net.evaluate(X, t)["accuracy"] == 1.0
+
+
+def test_one_output_means_two_classes(tmp_path: Path) -> None:
+    net = nets.lenet5(1)
+    net.save(tmp_path / "net.safetensors")
+    again = dr.load(tmp_path / "net.safetensors")
+    X = np.zeros((2, 1, 28, 28), np.uint8)
+    dr.train(again, X, np.array([0, 1]), epochs=1, verbose=False)
+    assert again.predict(X).shape == (2,)

@@ -22,6 +22,7 @@ from numpy.typing import DTypeLike
 
 from deltarule import names
 from deltarule.data import Preprocessing
+from deltarule.errors import DataError
 from deltarule.network import Network
 
 __all__ = ["SYSTEMS", "System", "find", "lenet5", "lenet5_modern", "ufldl_cnn", "ufldl_dnn"]
@@ -47,13 +48,15 @@ class System(NamedTuple):
         """The preprocessing with this system's scaling of pixels."""
         if not self.scales:
             return pre
+        if not pre.pixels:
+            raise DataError("this network scales pixels, and the data are other numbers; give uint8 images, 0 … 255")
         return replace(pre, mean=np.full(pre.input_shape, self.mean), scale=np.full(pre.input_shape, self.scale))
 
     def network(self, classes: int, dtype: DTypeLike, seed: int | None) -> Network:
         """The network, and the preprocessing that belongs to it."""
         net = Network(self.spec(classes), dtype=dtype, seed=seed)
         if self.scales:
-            pre = Preprocessing("classification", _shape(net), pixels=True, classes=tuple(range(classes)))
+            pre = Preprocessing("classification", _shape(net), pixels=True, classes=tuple(range(max(2, classes))))
             net.preprocessing = self.scaled(pre)
         return net
 

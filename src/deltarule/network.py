@@ -251,10 +251,18 @@ class Network(Architecture):
 
     def forward(self, X: Samples) -> NDArray[Any]:
         """ŷ = a⁽ᴸ⁾ for a batch `(m, …)` → `(m, K)`, or for one sample → `(K,)`; maps stay maps. Dropout is off."""
-        rows, one = self._rows(X)
-        y = self._outputs(rows)[1]
-        y = y if len(self.shapes[-1]) < 3 else y.reshape(len(y), *self.shapes[-1])
+        y, one = self._answers(X)
+        y = self._as_maps(y)
         return y[0] if one else y
+
+    def _answers(self, X: Samples) -> tuple[NDArray[Any], bool]:
+        """(ŷ as rows `(m, K)`, whether X was one sample)."""
+        rows, one = self._rows(X)
+        return self._outputs(rows)[1], one
+
+    def _as_maps(self, y: NDArray[Any]) -> NDArray[Any]:
+        """Rows in the shape that the last layer gives."""
+        return y if len(self.shapes[-1]) < 3 else y.reshape(len(y), *self.shapes[-1])
 
     def _outputs(self, rows: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
         """(z⁽ᴸ⁾, ŷ) of every row."""
@@ -271,12 +279,14 @@ class Network(Architecture):
 
         With `multilabel=True` one yes/no for each output, `(m, K)`.
         """
-        y = self.forward(X)
-        return self._decide(y)
+        y, one = self._answers(X)
+        answers = self._decide(y)
+        return answers[0] if one else answers
 
     def _decide(self, y: NDArray[Any]) -> NDArray[Any]:
+        """What rows of outputs mean."""
         if not self.is_classifier:
-            y = y[..., 0] if self.n_outputs == 1 else y
+            y = y[..., 0] if self.n_outputs == 1 else self._as_maps(y)
             return y if self.preprocessing is None else self.preprocessing.predictions(y)
         if self.multilabel:
             return (y >= 0.5).astype(np.int64)
@@ -290,8 +300,9 @@ class Network(Architecture):
             raise HyperparameterError(
                 f"output '{self.output.activation}' gives no probabilities; use predict or forward"
             )
-        y = self.forward(X)
-        return np.concatenate([1 - y, y], axis=-1) if self.n_outputs == 1 else y
+        y, one = self._answers(X)
+        y = np.concatenate([1 - y, y], axis=-1) if self.n_outputs == 1 else y
+        return y[0] if one else y
 
     def evaluate(self, X: Samples, t: ArrayLike, sample_weight: ArrayLike | None = None) -> dict[str, float]:
         """The mean cost (without decay) and the accuracy, or for regression rmse and R²."""

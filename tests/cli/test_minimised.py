@@ -30,6 +30,8 @@ def test_it_minimises_and_leaves_a_run_folder(run: Callable[[str], Any], tmp_pat
 @pytest.mark.parametrize(("options", "said"), [
     ("--minimizer l-bfgs-b --batch-size 5 --learning-rate 1", "leave out --learning-rate, --batch-size"),
     ("--minimizer adam", "there is no minimiser 'adam'"),
+    ("--minimizer cg --epochs 0", "--epochs must be a whole number, at least 1, not 0"),
+    ("--minimizer cg --epochs -3", "--epochs must be a whole number, at least 1, not -3"),
 ])  # fmt: skip
 def test_refusals(run: Callable[[str], Any], tmp_path: Path, options: str, said: str) -> None:
     done = run(f"train digits --network 64/10 --quiet --output runs/a {options}")

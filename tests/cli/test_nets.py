@@ -32,7 +32,7 @@ def test_a_system_that_scales_is_not_standardised(run: Callable[[str], Any]) -> 
 
 
 def test_images_of_another_size_are_refused(run: Callable[[str], Any]) -> None:
-    done = run("train digits --network lenet5 --quiet")
+    done = run("train digits --network lenet5_modern --quiet")
     assert done.code != 0
     assert "64" in done.err
     assert "784" in done.err
@@ -41,3 +41,10 @@ def test_images_of_another_size_are_refused(run: Callable[[str], Any]) -> None:
 def test_the_last_short_batch_may_be_left_out(run: Callable[[str], Any]) -> None:
     assert run("train iris --network 4/3 --epochs 2 --batch-size 50 --drop-last --output runs/a --quiet").code == 0
     assert "drop last True" in run("info runs/a").out
+
+
+def test_only_pixels_are_scaled(run: Callable[[str], Any], tmp_path: Any) -> None:
+    np.savez(tmp_path / "d.npz", X=np.random.default_rng(0).uniform(0, 255, (30, 28, 28)), y=np.arange(30) % 3)
+    done = run("train d.npz --network lenet5 --quiet")
+    assert done.code != 0
+    assert "scales pixels, and the data are other numbers" in done.err

@@ -318,6 +318,21 @@ def plainly(net: Network, X: Numbers) -> Numbers:
     return np.stack([plain(net.layers[0], p, x) for x in X])
 
 
+def test_classifiers_that_end_in_maps_answer_with_classes() -> None:
+    random = np.random.default_rng(13)
+    net = Network("1x8x8/conv(10,8,sigmoid)", output="sigmoid", dtype="float64")
+    X = random.normal(size=(6, 1, 8, 8))
+    rows = net.forward(X).reshape(6, 10)
+    np.testing.assert_array_equal(net.predict(X), rows.argmax(axis=1))
+    np.testing.assert_array_equal(net.predict_proba(X), rows)
+    assert net.predict(X[0]) == rows[0].argmax()
+    one = Network("1x8x8/conv(1,8,sigmoid)", output="sigmoid")
+    assert one.predict(X).shape == (6,)
+    assert one.predict_proba(X).shape == (6, 2)
+    maps = Network("1x8x8/conv(2,3,identity,pad=1)", output="identity")
+    assert maps.predict(X).shape == (6, 2, 8, 8)
+
+
 # PyTorch as a second opinion
 
 

@@ -10,6 +10,7 @@ from native.cases import bits, calm, descend, digest, features, part, python, sa
 from native.test_twins import check
 
 from deltarule import Conv, Dense, Dropout, MaxPool, MeanPool, Network, Subsample
+from deltarule.architecture import Architecture
 from deltarule.engines import native
 from deltarule.layers import Layer
 from deltarule.optimizers import optimizer
@@ -95,3 +96,21 @@ print((peak() - before) / 1e6)
 """)
     assert done.returncode == 0, done.stderr
     assert float(done.stdout) < 100
+
+
+@pytest.mark.parametrize(("layer", "shape", "said"), [
+    (Conv(1, (1100, 1), "identity", pad=(0, 65536), stride=(1, 65536)), (1, 1100, 1), "numbers, margins included"),
+    (Conv(128, 300, "identity", links=np.eye(128, dtype=int)), (128, 300, 300), "weights, absent links included"),
+])  # fmt: skip
+def test_what_is_too_large_is_the_textbooks(layer: Conv, shape: tuple[int, ...], said: str) -> None:
+    """Places in maps and kernels stay within what the engine counts with."""
+    assert said in native.objection(Architecture([layer, Dense(1, "identity")], input_shape=shape))
+
+
+def test_long_maps() -> None:
+    """A strided convolution over 140,000 columns, such as sound."""
+    net = Network(
+        [Conv(1, (1, 3), "tanh", stride=(1, 1000)), Dense(1, "identity")], input_shape=(1, 1, 140_000), dtype="float64"
+    )
+    assert native.objection(net) == ""
+    check(net, 3)

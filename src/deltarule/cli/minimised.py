@@ -12,6 +12,7 @@ import numpy as np
 from deltarule.cli.record import Record
 from deltarule.data import Dataset
 from deltarule.errors import HyperparameterError
+from deltarule.limits import whole
 from deltarule.minimize import METHODS, Iteration, minimize
 from deltarule.names import find
 from deltarule.network import Network
@@ -28,8 +29,9 @@ NOT_FOR_ALL_ROWS = (
 
 
 def check(o: SimpleNamespace, given: Set[str]) -> None:
-    """Refuse what a minimiser has no use for; its name becomes SciPy's."""
+    """Refuse what a minimiser has no use for; its name becomes SciPy's, and --epochs its iterations."""
     o.minimizer = METHODS[find("minimiser", o.minimizer, METHODS)]
+    o.epochs = ITERATIONS if o.epochs is None else whole("--epochs", o.epochs)
     if o.resume is not None:
         raise HyperparameterError(f"{o.resume} was trained by a minimiser, which cannot go on; train anew")
     if useless := [name for name in NOT_FOR_ALL_ROWS if name in given]:
@@ -39,7 +41,7 @@ def check(o: SimpleNamespace, given: Set[str]) -> None:
 
 def minimised(o: SimpleNamespace, net: Network, dataset: Dataset, kept: Any, record: Record) -> History:
     """Minimise the cost over the rows kept; every iteration is told and recorded as an epoch is."""
-    run, began = Run(net, o.epochs or ITERATIONS, 1), time.perf_counter()
+    run, began = Run(net, o.epochs, 1), time.perf_counter()
     every = len(kept) == len(dataset)
 
     def tell(now: Iteration) -> None:
@@ -59,5 +61,5 @@ def minimised(o: SimpleNamespace, net: Network, dataset: Dataset, kept: Any, rec
         method=o.minimizer, max_iterations=run.epochs, weight_decay=o.weight_decay,
         class_weight="balanced" if o.balanced else None, callback=tell,
     )  # fmt: skip
-    run.history.stopped = found.reason
+    run.history.stopped = found.reason.partition("; raise")[0]
     return run.history

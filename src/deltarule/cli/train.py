@@ -16,8 +16,8 @@ from deltarule import files, grammar, nets
 from deltarule.activations import Activation, Identity
 from deltarule.cli.arguments import DATA_ARGUMENT, TargetOption
 from deltarule.cli.images import ColourOption, ImageSizeOption, image_form
-from deltarule.cli.minimised import ITERATIONS, minimised
 from deltarule.cli.minimised import check as check_minimiser
+from deltarule.cli.minimised import minimised
 from deltarule.cli.record import Record, signals
 from deltarule.cli.run_folder import RunFolder
 from deltarule.cli.show import print_scores
@@ -225,7 +225,9 @@ def _train(o: SimpleNamespace, record: Record) -> None:
         verbose=not o.quiet, engine=o.engine, threads=o.threads, checkpoint=record.folder.path,
         checkpoint_every=o.checkpoint_every, resume=o.resume is not None,
     )  # fmt: skip
-    result = {"stopped": history.stopped, "best_epoch": history.best_epoch}
+    result: dict[str, Any] = {"stopped": history.stopped}
+    if o.minimizer is None:
+        result["best_epoch"] = history.best_epoch
     record.finish(net, result)  # before the scores, which take their time
     data = net.prepare(dataset.X, dataset.targets)
     scores = {
@@ -242,7 +244,7 @@ def _settings(o: SimpleNamespace, rows: int) -> dict[str, Any]:
     """How it is trained, everything resolved: `train`'s arguments, or a minimiser's."""
     common = {"weight_decay": o.weight_decay, "class_weight": "balanced" if o.balanced else None}
     if o.minimizer is not None:
-        return {"minimizer": o.minimizer, "iterations": o.epochs or ITERATIONS, **common}
+        return {"minimizer": o.minimizer, "iterations": o.epochs, **common}
     rule = resolve_optimizer(o.optimizer)
     return {
         "optimizer": str(rule),

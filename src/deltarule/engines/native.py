@@ -8,6 +8,7 @@ on many, with AVX2 and AVX-512. X may be uint8 (x/255), float32 or float64, memo
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import threading
 from collections import deque
@@ -56,6 +57,7 @@ _COSTS = [
 _LAYERS: list[type[Layer]] = [Dense, Dropout, Conv, MeanPool, MaxPool, Subsample]
 
 MOST_FEATURES = 2**25  # of a layer
+MOST_PADDED, MOST_KERNELS = 2**24, 2**28  # numbers of a convolution's input with its margins, and of its whole kernels
 MOST_THREADS = 1024  # that may be asked for
 WORK_FOR_A_THREAD = 1_500_000  # floating-point operations between two barriers that make a second thread worth it
 
@@ -118,9 +120,23 @@ def _foreign(net: Architecture) -> str:
         return f"the cost {type(net.output.cost).__name__} is not one of deltarule's own"
     if net.input_shape[0] is None:
         return "sequences run on the textbook engine"
+    for stage, (layer, below) in enumerate(zip(net.layers, net.shapes), 1):
+        if isinstance(layer, Conv) and (reason := _too_large(layer, below)):
+            return f"layer {stage} ({layer}): {reason}"
     if max(flat_size(shape) for shape in net.shapes) > MOST_FEATURES:
         return f"a layer has more than {MOST_FEATURES:,} units"
     return ""
+
+
+def _too_large(layer: Conv, below: Shape) -> str:
+    """Why a convolution does not fit the kernels' memory; empty if it does."""
+    channels, height, width = (n or 0 for n in below)
+    before, after = layer.margins((height, width))
+    padded = channels * (height + before[0] + after[0]) * (width + before[1] + after[1])
+    if padded > MOST_PADDED:
+        return f"the maps below have {padded:,} numbers, margins included, and at most {MOST_PADDED:,} are taken"
+    kernels = layer.maps * channels * math.prod(layer.windows((height, width)).size)
+    return f"more than {MOST_KERNELS:,} weights, absent links included" if kernels > MOST_KERNELS else ""
 
 
 # Programs

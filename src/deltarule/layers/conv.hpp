@@ -63,7 +63,7 @@ struct Tapped {                 // acc[r][k] = sum_yx D[r][y][x] A[y][x + tap k]
   ptrdiff_t plane, pitch;       // of D
   ptrdiff_t down, across;       // how far A goes for a row, and a column
   int height, width;            // of D
-  const int32_t* taps;          // where the k's begin, from A
+  const ptrdiff_t* taps;        // where the k's begin, from A
   T* out;                       // [r][n][L]
   ptrdiff_t out_row;
 };
@@ -101,7 +101,7 @@ struct Conv : MapStage<T> {
   const T *W, *b;               // where they are read: among the engine's parameters, or in flat theta
   ptrdiff_t stride, b_stride;
   T* linked;                    // weights with zeros where there is no link, for `bind_flat`
-  int32_t* taps;                // where (c, u, v) begin in the maps below
+  ptrdiff_t* taps;              // where (c, u, v) begin in the maps below
 
 
   void layout(ptrdiff_t& used, bool training) override {
@@ -109,12 +109,12 @@ struct Conv : MapStage<T> {
     this->layout_activity(used, training, g.maps, g.out_height, g.out_width, this->top || needs_z(activation.f));
   }
   void place(Arena& arena, int, bool training) override {
-    taps = reinterpret_cast<int32_t*>(arena.bytes(n * sizeof(int32_t)));
+    taps = reinterpret_cast<ptrdiff_t*>(arena.bytes(n * sizeof(ptrdiff_t)));
     linked = g.links && !training ? take<T>(arena, (size_t)matrix.ld * g.maps) : nullptr;
     if (!arena.memory) return;
     for (int c = 0, k = 0; c < g.channels; c++)
       for (int u = 0; u < g.rows; u++)
-        for (int v = 0; v < g.columns; v++) taps[k++] = int32_t(c * this->maps_below().a.plane + u * this->maps_below().a.pitch + v * L);
+        for (int v = 0; v < g.columns; v++) taps[k++] = c * this->maps_below().a.plane + u * this->maps_below().a.pitch + v * L;
   }
   ptrdiff_t scratch() const override { return (ptrdiff_t)Planes<T>::tapped * matrix.width * L; }
 
@@ -126,7 +126,7 @@ struct Conv : MapStage<T> {
     for (int o = 0; o < rows.last; o++)
       for (int c = 0; c < g.channels; c++)
         if (!g.links || g.links[o * g.channels + c]) {
-          if (o >= rows.first) f(o * matrix.ld + c * kernel, place);
+          if (o >= rows.first) f((ptrdiff_t)o * matrix.ld + c * kernel, place);
           place += kernel;
         }
   }
@@ -139,13 +139,13 @@ struct Conv : MapStage<T> {
     const size_t bytes = g.rows * g.columns * sizeof(T);
     T* to = own + matrix.offset;
     each_link(rows, [&](ptrdiff_t mine, int64_t flat) INLINE_LAMBDA { __builtin_memcpy(to + mine, theta + flat, bytes); });
-    for (int o = rows.first; o < rows.last; o++) to[o * (ptrdiff_t)matrix.ld + n] = theta[flat_b + o];
+    for (int o = rows.first; o < rows.last; o++) to[(ptrdiff_t)o * matrix.ld + n] = theta[flat_b + o];
   }
   void empty(const T* own, T* theta, Span rows) const override {
     const size_t bytes = g.rows * g.columns * sizeof(T);
     const T* from = own + matrix.offset;
     each_link(rows, [&](ptrdiff_t mine, int64_t flat) INLINE_LAMBDA { __builtin_memcpy(theta + flat, from + mine, bytes); });
-    for (int o = rows.first; o < rows.last; o++) theta[flat_b + o] = from[o * (ptrdiff_t)matrix.ld + n];
+    for (int o = rows.first; o < rows.last; o++) theta[flat_b + o] = from[(ptrdiff_t)o * matrix.ld + n];
   }
 
   // forward, row by row: it is activated while it is near
@@ -208,7 +208,7 @@ struct Conv : MapStage<T> {
     even_blocks(g.maps, Planes<T>::tapped, [&](int o, int r) INLINE_LAMBDA {
       even_blocks(n, Planes<T>::taps, [&](int k, int count) INLINE_LAMBDA {
         const Tapped<T> q{d.at(memory, o, 0, 0), from.at(memory, 0, -g.top, -g.left), d.plane, d.pitch, g.down * from.pitch, g.across * L,
-                          d.height, d.width, taps + k, columns + k * L, (ptrdiff_t)width * L};
+                          d.height, d.width, taps + k, columns + (ptrdiff_t)k * L, (ptrdiff_t)width * L};
         by_number<Planes<T>::tapped>(r, [&]<int R>() INLINE_LAMBDA {
           by_number<Planes<T>::taps>(count, [&]<int K>() INLINE_LAMBDA { tapped<T, R, K>(q); });
         });
@@ -218,8 +218,8 @@ struct Conv : MapStage<T> {
         V<T> bias = set(T(0));
         for (int y = 0; y < d.height; y++)
           for (int x = 0; x < d.row(); x += L) bias = bias + load(d.at(memory, o + q, y, 0) + x);
-        store(mine + n * L, bias);
-        for (int k = n + 1; k < width; k++) store(mine + k * L, set(T(0)));
+        store(mine + (ptrdiff_t)n * L, bias);
+        for (int k = n + 1; k < width; k++) store(mine + (ptrdiff_t)k * L, set(T(0)));
         T* row = shard + matrix.offset + (ptrdiff_t)(o + q) * matrix.ld;
         add_lanes(mine, width, row, begins);
         if (g.links) only_links(o + q, row);

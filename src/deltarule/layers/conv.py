@@ -42,6 +42,8 @@ from deltarule.limits import check
 
 __all__ = ["Conv"]
 
+MOST_BORDER = 1e30  # float32 holds it
+
 
 @dataclass(frozen=True)
 class Conv(Weighted):
@@ -78,7 +80,7 @@ class Conv(Weighted):
     def __post_init__(self) -> None:
         super().__post_init__()
         check(self, "maps", integral=True, least=1, most=MOST_UNITS)
-        check(self, "border")
+        check(self, "border", least=-MOST_BORDER, most=MOST_BORDER)
         kept: dict[str, Any] = {name: even(pair(f"conv: {name}", getattr(self, name))) for name in ("kernel", "stride")}
         if isinstance(self.pad, str) and self.pad.lower() != "same":
             raise HyperparameterError(f"conv: pad is a number of rows and columns, or 'same', not '{self.pad}'")

@@ -53,7 +53,9 @@ def check_maps(layer: Any, shape: Shape) -> tuple[int, int, int]:
 def no_softmax(activation: Any) -> None:
     """Softmax is over the units of a dense layer."""
     if isinstance(activation, Softmax):
-        raise HyperparameterError("softmax is a dense layer's; end the network with the number of classes, …/10")
+        raise HyperparameterError(
+            "softmax is a dense layer's; end the network with the number of classes, …/10, or name another output"
+        )
 
 
 class Windows(NamedTuple):

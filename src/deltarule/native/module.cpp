@@ -156,12 +156,14 @@ class Program {  // a network, in one precision
     if (layer.kind == Kind::dropout && layer.n_in != layer.n_out) refuse("a dropout changes no size");
     const int64_t bottom = int64_t(g.out_height - 1) * g.down + g.rows - g.top, right = int64_t(g.out_width - 1) * g.across + g.columns - g.left;
     if (!conv && (bottom > g.height || right > g.width)) refuse("a window lies beyond the maps");
-    if (conv && (bottom > 2 * int64_t(most_margin) || right > 2 * int64_t(most_margin) || g.top > most_margin || g.left > most_margin)) refuse("the margins are too wide");
+    const double tall = g.top + double(std::max<int64_t>(bottom, g.height)), broad = g.left + double(std::max<int64_t>(right, g.width));
+    if (tall * broad * g.channels > most_padded) refuse("the maps are too large, margins included");
+    if (conv && double(g.maps) * g.channels * g.rows * g.columns > most_kernels) refuse("the kernels are too many or too large");
     if (!table.empty() && (!conv || table.size() != size_t(g.maps) * size_t(g.channels))) refuse("a link for every pair of maps");
     g.links = table.empty() ? nullptr : table.data();
     return g;
   }
-  static constexpr int most_margin = 1 << 16;
+  static constexpr double most_padded = 1 << 24, most_kernels = 1 << 28;  // as in engines/native.py
 
   struct Counts {
     int64_t weights, biases;

@@ -65,12 +65,12 @@ struct Training {
       if (to.begins && weight_decay != 0) own_rows(worker, [&](Stage<T>& y, int row, int i) { squares[row] = row_squares(y.matrix, i); });
       barrier_wait(me.barrier);
       if (const int64_t found = __atomic_load_n(&bad, __ATOMIC_RELAXED); found && found < number) return false;
-      if (const int64_t found = __atomic_load_n(&stop, __ATOMIC_RELAXED); found && found <= worker.pieces) return false;
+      if (leaves(worker)) return false;
       gradients(me, worker, piece, to);
       if (me.id) continue;
       for (int s = 0; s < piece.m; s++) sum += double(piece.weight(s)) * costs[s];
       // only a long step is asked in its middle; threads leave together, at the next piece's barrier
-      if (m > PIECE && worker.patience.ends(operations * piece.m)) __atomic_store_n(&stop, worker.pieces + 1, __ATOMIC_RELAXED);
+      if (!chain.maps && m > PIECE && worker.patience.ends(operations * piece.m)) __atomic_store_n(&stop, worker.pieces + 1, __ATOMIC_RELAXED);
     }
     if (me.id == 0) finish_cost(sum / total, number);
     return true;
@@ -155,9 +155,15 @@ struct Training {
     while ((shard = __atomic_fetch_add(&next, 1, __ATOMIC_RELAXED)) < to.n)
       for (int t = 0; t < to.tiles; t++) {
         const int s = (int(shard) * to.tiles + t) * L;
-        if (s < batch.m) tile(batch, worker, s, to.sums + shard * to.size, t == 0);
+        if (s >= batch.m || leaves(worker)) break;     // behind the next barrier all leave together
+        tile(batch, worker, s, to.sums + shard * to.size, t == 0);
+        if (me.id == 0 && worker.patience.ends(operations * L)) __atomic_store_n(&stop, worker.pieces, __ATOMIC_RELAXED);
       }
     if (me.id == 0) __atomic_store_n(&taken[~worker.pieces & 1].shards, 0, __ATOMIC_RELAXED);  // of the next piece
+  }
+  bool leaves(const Worker<T>& worker) const {
+    const int64_t found = __atomic_load_n(&stop, __ATOMIC_RELAXED);
+    return found && found <= worker.pieces;
   }
   void tile(const Batch<T>& batch, Worker<T>& worker, int s, T* shard, bool begins) {
     const Span some{s, s + L};
