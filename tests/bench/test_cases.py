@@ -9,20 +9,23 @@ import numpy as np
 import pytest
 
 from deltarule.bench import peers
-from deltarule.bench.cases import CASES, CHECKED, Case, find, flops
+from deltarule.bench.cases import CASES, CHECKED, SIMPLECHAINS, Case, find, flops
 from deltarule.bench.problem import load, pose, reference, save
+from deltarule.bench.stages import Stage, last_channels
 from deltarule.errors import UnknownNameError
+from deltarule.layers import Dense, flat_size
 from deltarule.network import Network
 from deltarule.optimizers import SGD, Adam, Momentum, optimizer
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", [*CASES, SIMPLECHAINS], ids=lambda case: case.name)
 def test_a_case_is_sane(case):
     net = Network(case.network, activation=case.activation)
     assert str(net.output.activation) == "softmax"
     assert type(optimizer(case.optimizer)) in (SGD, Momentum, Adam)
-    assert case.data in ("mnist", "digits", "noise")
-    assert net.input_shape[0] == {"mnist": 784, "digits": 64}.get(case.data, net.input_shape[0])
+    assert case.data in ("mnist", "digits", "noise", "pixels")
+    assert flat_size(net.input_shape) == {"mnist": 784, "digits": 64}.get(case.data, flat_size(net.input_shape))
+    assert case.images == (len(net.input_shape) == 3)
     assert case.shortened().steps >= CHECKED
     assert case.steps >= case.shortened().steps
     for target in case.targets:
@@ -33,7 +36,7 @@ def test_a_case_is_sane(case):
 
 def test_names_are_unique_and_found():
     assert len({case.name for case in CASES}) == len(CASES)
-    assert all(find(case.name) is case for case in CASES)
+    assert all(find(case.name) is case for case in (*CASES, SIMPLECHAINS))
     with pytest.raises(UnknownNameError, match="cases: tiny, mlp32"):
         find("huge")
 
@@ -41,9 +44,16 @@ def test_names_are_unique_and_found():
 def test_the_networks_are_those_of_the_issue():
     assert find("deep").network.count("/") == 21
     assert Network(find("deep").network).shapes == ((64,), *[(64,)] * 20, (10,))
-    assert [find(name).batch for name in ("mlp32", "mlp128", "mlp512", "digits", "wide", "deep", "online")] == [
-        32, 128, 512, 32, 256, 64, 1
-    ]  # fmt: skip
+    batches = {case.name: case.batch for case in CASES if case.kind == "train"}
+    assert batches == {
+        "tiny": 32, "mlp32": 32, "mlp128": 128, "mlp512": 512, "digits": 32, "wide": 256, "deep": 64, "online": 1,
+        "lenet32": 32, "lenet128": 128, "lenet512": 512, "lenet5": 128, "ufldl_cnn": 256, "cnn_small": 64,
+    }  # fmt: skip
+    assert Network(find("lenet32").network).size == 61_706
+    assert Network(find("lenet5").network).size == 60_000 + 850  # document 003, and ten outputs of 84
+    assert Network(find("ufldl_cnn").network).shapes == ((1, 28, 28), (20, 20, 20), (20, 10, 10), (10,))
+    assert Network(find("cnn_small").network).shapes[-3:] == ((64, 8, 8), (128,), (10,))
+    assert Network(SIMPLECHAINS.network).size == 44_426
 
 
 @pytest.mark.parametrize(
@@ -53,6 +63,10 @@ def test_the_networks_are_those_of_the_issue():
         ("mlp128", 4 * 784 * 100 + 6 * 100 * 10),
         ("wide", 4 * 784 * 1024 + 6 * (1024 * 1024 + 1024 * 10)),
         ("predict1", 2 * (784 * 100 + 100 * 10)),
+        ("lenet128", 4 * 784 * 6 * 25 + 6 * (100 * 16 * 6 * 25 + 400 * 120 + 120 * 84 + 84 * 10)),
+        ("lenet5", 4 * 784 * 6 * 25 + 6 * (100 * 60 * 25 + 120 * 16 * 25 + 120 * 84 + 84 * 10)),
+        ("ufldl_cnn", 4 * 400 * 20 * 81 + 6 * 2000 * 10),
+        ("cnn_small", 4 * 1024 * 32 * 27 + 6 * (256 * 64 * 32 * 9 + 4096 * 128 + 128 * 10)),
     ],
 )
 def test_operations_a_sample(name, expected):
@@ -72,6 +86,12 @@ def test_a_problem_is_read_back_as_it_was(tmp_path, monkeypatch):
         assert getattr(read, name).dtype == getattr(posed, name).dtype
 
 
+def test_noise_may_be_pixels():
+    posed = pose(Case("x", "3x4x4/5/2", "relu", "sgd", 0.1, 8, "pixels", 16))
+    assert (posed.source, posed.pixels.dtype, posed.X.shape) == ("noise", np.uint8, (16, 48))
+    np.testing.assert_array_equal(posed.X, posed.pixels.astype(np.float32) / np.float32(255))
+
+
 def test_real_mnist(data_folder, monkeypatch):
     monkeypatch.setenv("DELTARULE_DATA", str(data_folder))
     posed = pose(find("mlp32"))
@@ -79,10 +99,38 @@ def test_real_mnist(data_folder, monkeypatch):
     np.testing.assert_array_equal(posed.X[0], posed.pixels[0].astype(np.float32) / np.float32(255))
 
 
-def test_layers_lie_as_in_theta():
-    posed = pose(find("tiny").shortened())
-    np.testing.assert_array_equal(np.concatenate([p.ravel() for layer in posed.layers for p in layer]), posed.theta)
-    assert [W.shape for W, _ in posed.layers] == [(32, 10), (32, 32), (2, 32)]
+@pytest.mark.parametrize("name", ["tiny", "lenet5"])
+def test_stages_hold_theta(name):
+    posed = pose(find(name).shortened())
+    flat = np.concatenate([values.ravel() for stage in posed.stages for values in stage.p.values()])
+    np.testing.assert_array_equal(flat, posed.theta)
+    assert [stage.input_shape for stage in posed.stages] == list(posed.network().shapes[:-1])
+    assert [str(stage.layer) for stage in posed.stages] == list(map(str, posed.network().layers))
+
+
+def test_a_link_table_makes_kernels_of_zeros():
+    """As document 003 has it: 60 links between 6 and 16 maps, the last map sees all six."""
+    first, _, linked, *_ = pose(find("lenet5").shortened()).stages
+    assert first.kernels()[1] is None
+    assert first.kernels()[0] is first.p["W"]
+    W, table = linked.kernels()
+    assert (W.shape, table.shape, table.sum()) == ((16, 6, 5, 5), (16, 6, 5, 5), 60 * 25)
+    assert table[0, :, 0, 0].tolist() == [1, 1, 1, 0, 0, 0]
+    assert table[15].all()
+    assert (W[table == 0] == 0).all()
+    np.testing.assert_array_equal(W[table == 1], linked.p["W"].ravel())
+
+
+def test_channels_may_come_last():
+    """A dense layer gives the same for an image in either order."""
+    random = np.random.default_rng(0)
+    images, W = random.standard_normal((2, 3 * 4 * 5)), random.standard_normal((7, 3 * 4 * 5))
+    stage = Stage(Dense(7), (3, 4, 5), {"W": W})
+    turned = last_channels(images, (3, 4, 5))
+    np.testing.assert_array_equal(turned.reshape(2, 4, 5, 3)[1, 2, 3], images.reshape(2, 3, 4, 5)[1, :, 2, 3])
+    np.testing.assert_allclose(turned @ stage.weights(channels_last=True).T, images @ stage.weights(False).T)
+    assert last_channels(images, (60,)) is images
+    assert last_channels(images, (1, 6, 10)) is images
 
 
 def test_the_reference_is_plain_gradient_descent():

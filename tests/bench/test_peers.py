@@ -17,7 +17,21 @@ from deltarule.errors import UnknownNameError
 SMALL = {
     "small adam": Case("small adam", "64/16/10", "tanh", "adam", 1e-2, 32, "digits", 1000),
     "online": replace(find("online"), rows=2 * CHECKED),
-}
+    "small lenet": Case(
+        "small lenet", "1x8x8/conv(3,3,pad=1)/meanpool(2)/conv(4,3)/meanpool(2)/9/10", "tanh", "momentum(0.9)", 0.05, 8,
+        "digits", 200,
+    ),
+    "small links": Case(
+        "small links", "1x8x8/conv(6,3,pad=1,border=-0.1)/subsample(2)/conv(16,3,links=lenet5)/subsample(2)/10",
+        "scaled tanh", "momentum(0.9)", 0.05, 8, "digits", 200,
+    ),
+    "small colour": Case(
+        "small colour", "3x9x10/conv(5,(4,3),pad=same)/maxpool(2)/conv(4,2,stride=(1,2),pad=same)/maxpool(2)/9/10",
+        "relu", "adam", 1e-2, 8, "pixels", 200,
+    ),
+    "small ufldl": Case("small ufldl", "1x8x8/conv(5,3)/meanpool(2)/10", "sigmoid", "sgd", 0.5, 8, "digits", 200),
+}  # fmt: skip
+IMAGES = [name for name in SMALL if SMALL[name].images]
 
 
 def small(name):
@@ -50,13 +64,22 @@ def test_an_absent_peer_says_how_to_install_it():
 
 
 def check(race, peer, case):
-    """Every formulation on one thread, in processes of their own."""
+    """Every formulation on one thread, in processes of their own; vectors of another width compute the same."""
     with Crew() as crew:
         run = race(case, crew)
         for formulation in peer.formulations(case, [1]):
+            if case.images and formulation.options.get("width"):
+                continue  # each takes seconds to compile
             lane = run.enter(peer, formulation)
             assert lane.failure == "", f"{lane}: {lane.failure}"
             assert lane.error < TOLERANCE
+
+
+@pytest.mark.parametrize("name", IMAGES)
+@pytest.mark.parametrize("peer", [peer for peer in PEERS if peer.ours], ids=lambda peer: peer.name)
+def test_both_engines_reach_the_reference_on_images(race, peer, name):
+    if not peer.refuses(small(name)):
+        check(race, peer, small(name))
 
 
 @pytest.mark.parametrize("name", ["digits", "small adam", "mlp32", "online", "predict1"])
@@ -67,16 +90,29 @@ def test_scikit_learn_reaches_the_reference(race, name):
 def test_scikit_learn_says_what_it_cannot():
     refuses = peers.find("sklearn").refuses
     assert "one sigmoid output" in refuses(find("tiny"))
+    assert "dense layers only" in refuses(find("lenet32"))
     assert refuses(find("wide")) is None
 
 
+def test_by_hand_pytorch_says_what_it_leaves():
+    refuses = peers.find("torch-by-hand").refuses
+    assert "no gradient" in refuses(find("predict1"))
+    assert refuses(find("lenet32")) is None
+
+
 @pytest.mark.peers
-@pytest.mark.parametrize("name", ["tiny", "digits", "small adam", "mlp32", "deep", "online", "predict1"])
+@pytest.mark.parametrize("name", ["tiny", "digits", "small adam", "mlp32", "deep", "online", "predict1", *IMAGES])
 def test_pytorch_reaches_the_reference(race, name):
     check(race, peers.find("torch"), small(name))
 
 
 @pytest.mark.peers
-@pytest.mark.parametrize("name", ["digits", "small adam", "mlp32", "online", "predict1"])
+@pytest.mark.parametrize("name", ["digits", "small adam", "mlp32", "deep", "online", *IMAGES])
+def test_pytorch_by_hand_reaches_the_reference(race, name):
+    check(race, peers.find("torch-by-hand"), small(name))
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("name", ["digits", "small adam", "mlp32", "online", "predict1", *IMAGES])
 def test_jax_reaches_the_reference(race, name):
     check(race, peers.find("jax"), small(name))

@@ -114,6 +114,7 @@ def test_rounds_go_in_turn_and_back_and_leave_out_the_slow(race):
     assert quick.rates == [10.0, 10.0]
     assert (slow.rates, slow.rate) == ([], pytest.approx(10 * KEEP / 1.01))
     assert (lone.rate, len(yardstick.rates)) == (0.2, 2)
+    assert run.timed(quick, repeats=3)["work"] == 30
     run.measure(slow)
     assert "was dropped" in slow.failure
 

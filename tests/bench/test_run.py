@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import shlex
+from contextlib import nullcontext
+from types import SimpleNamespace
 
 import pytest
 
 from deltarule.bench import figures, peers, run
 from deltarule.bench.crew import Crew
 from deltarule.bench.figures import FIGURES, Setting, measure
+from deltarule.bench.peer import thread_counts
 from deltarule.bench.run import Options
 from deltarule.cli import bench, main
 from deltarule.errors import HyperparameterError, UnknownNameError
@@ -122,7 +125,9 @@ def test_peak_memory(setting):
     assert 5 < bare <= loaded <= trained
 
 
-@pytest.mark.parametrize(("name", "lanes"), [("taken-core", 4), ("float64", 2)])
+@pytest.mark.parametrize(
+    ("name", "lanes"), [("taken-core", 4), ("float64", 2), ("simplechains", 2 * len(thread_counts()))]
+)
 def test_figures_of_the_native_engine(setting, name, lanes):
     found = measure(name, setting)
     assert found["failure"] == ""
@@ -137,6 +142,20 @@ def test_figures_without_the_native_engine(setting, monkeypatch):
     monkeypatch.setattr(figures, "NATIVE", type("Absent", (), {"refuses": staticmethod(lambda case: "not built")}))
     assert figures.double_precision(setting)["said"] == "Not measured: not built."
     assert figures.taken_core(setting)["values"] == {}
+    assert figures.ten_epochs(setting)["values"] == {}
+
+
+def test_core_seconds_are_those_of_ten_whole_epochs(setting, monkeypatch):
+    """On a tenth of the rows, at a made-up rate: ten epochs are scaled up, and threads multiply."""
+    answers = {"work": 6_000.0, "seconds": 0.02, "cpu": 0.03}
+    monkeypatch.setattr(figures, "NATIVE", type("There", (), {"refuses": staticmethod(lambda case: None)}))
+    monkeypatch.setattr(figures, "thread_counts", lambda: [1, 2])
+    monkeypatch.setattr(figures, "_race", lambda *_: nullcontext(SimpleNamespace(timed=lambda *_: answers)))
+    monkeypatch.setattr(figures, "_enter", lambda race, formulation: None)
+    found = measure("simplechains", setting)
+    assert [round(value, 9) for value in found["values"].values()] == [2.0, 3.0, 4.0, 3.0]
+    assert found["ok"]
+    assert "4.0 core-seconds on all cores; SimpleChains.jl takes 21 on four" in found["said"]
 
 
 def test_a_figure_that_fails_is_told(setting, monkeypatch):

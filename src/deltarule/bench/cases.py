@@ -9,9 +9,10 @@ from typing import Any
 from deltarule.architecture import Architecture
 from deltarule.errors import UnknownNameError
 
-__all__ = ["CASES", "CHECKED", "Case", "Target", "find", "flops"]
+__all__ = ["CASES", "CHECKED", "PIXELS", "SIMPLECHAINS", "Case", "Target", "find", "flops"]
 
 CHECKED = 20  # mini-batches whose costs every formulation must reproduce before it is timed
+PIXELS = ("mnist", "pixels")  # data whose numbers are uint8
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Case:
         optimizer: deltarule's text; peers read the resolved value.
         learning_rate: η, constant.
         batch: rows an update; a short last batch is left out by everyone.
-        data: "mnist", "digits" or "noise".
+        data: "mnist", "digits", "noise" (normal numbers), or "pixels" (noise in uint8).
         rows: how many rows of the data are trained on; an epoch is what one repeat measures.
         kind: "train", or "predict" for one row forward.
         targets: the speed it is meant to reach.
@@ -59,6 +60,11 @@ class Case:
         """Updates an epoch."""
         return self.rows // self.batch
 
+    @property
+    def images(self) -> bool:
+        """Whether the network sees images, `1x28x28`, and not rows."""
+        return "x" in self.network.partition("/")[0]
+
     def shortened(self) -> Case:
         """The same case on as few rows as the check needs, for a quick look."""
         return replace(self, rows=min(self.rows, max(CHECKED * self.batch, 2000)))
@@ -71,6 +77,10 @@ class Case:
 
 MOMENTUM, ADAM = "momentum(0.9)", "adam"
 DEEP = "64/" * 21 + "10"  # 64 inputs, 20 hidden layers of 64
+LENET = "1x28x28/conv(6,5,pad=2)/meanpool(2)/conv(16,5)/meanpool(2)/120/84/10"
+LENET5 = "1x28x28/conv(6,5,pad=2,border=-0.1)/subsample(2)/conv(16,5,links=lenet5)/subsample(2)/conv(120,5)/84/10"
+UFLDL_CNN = "1x28x28/conv(20,9)/meanpool(2)/10"
+CNN_SMALL = "3x32x32/conv(32,3,pad=1)/maxpool(2)/conv(64,3,pad=1)/maxpool(2)/128/10"
 
 CASES = (
     Case("tiny", "10/32/32/2", "relu", ADAM, 1e-3, 32, "noise", 8192,
@@ -91,8 +101,25 @@ CASES = (
          targets=(Target("best", 2, 4),)),
     Case("predict1", "784/100/10", "relu", "sgd", 0.01, 1, "mnist", 1000, kind="predict",
          targets=(Target("best", 4, 10),)),
+    Case("lenet32", LENET, "tanh", MOMENTUM, 0.02, 32, "mnist", 12_800,
+         targets=(Target("best", 5, 8),)),
+    Case("lenet128", LENET, "tanh", MOMENTUM, 0.02, 128, "mnist", 12_800,
+         targets=(Target("best", 4, 6), Target("sgemm", 0.50, 0.65))),
+    Case("lenet512", LENET, "tanh", MOMENTUM, 0.02, 512, "mnist", 12_800,
+         targets=(Target("best", 3, 5),)),
+    Case("lenet5", LENET5, "scaled tanh", MOMENTUM, 0.02, 128, "mnist", 12_800),
+    Case("ufldl_cnn", UFLDL_CNN, "sigmoid", MOMENTUM, 0.05, 256, "mnist", 12_800,
+         targets=(Target("best", 2, 4),)),
+    Case("cnn_small", CNN_SMALL, "relu", MOMENTUM, 0.01, 64, "pixels", 3200,
+         targets=(Target("best", 1, 1.5),)),
 )  # fmt: skip
 """Where the optimiser matters little it is the plain one, so that every peer has the least to do."""
+
+SIMPLECHAINS = Case(
+    "simplechains", "1x28x28/conv(6,5)/maxpool(2)/conv(16,5)/maxpool(2)/120/84/10", "relu", ADAM, 3e-4, 128,
+    "mnist", 60_000,
+)  # fmt: skip
+"""The LeNet of SimpleChains.jl, which is held against its published time: a figure, without peers."""
 
 
 def find(name: str) -> Case:
@@ -101,18 +128,25 @@ def find(name: str) -> Case:
     >>> find("wide").network
     '784/1024/1024/10'
     """
-    found = {case.name: case for case in CASES}
+    found = {case.name: case for case in (*CASES, SIMPLECHAINS)}
     if name not in found:
-        raise UnknownNameError(f"there is no case '{name}' (cases: {', '.join(found)})")
+        raise UnknownNameError(f"there is no case '{name}' (cases: {', '.join(case.name for case in CASES)})")
     return found[name]
 
 
 def flops(case: Case) -> float:
-    """Floating-point operations a sample: 2 n_out n_in for z, as many for ∂C/∂W, and for ∂C/∂a_prev but at the input.
+    """Floating-point operations a sample: 2 a multiply-add, of weights alone.
+
+    Each weight meets one input for z (a kernel's as often as its map has pixels), one δ for ∂C/∂W, and one for
+    ∂C/∂a_prev but at the input.
 
     >>> flops(find("mlp32"))  # 4 · 784 · 100 + 6 · 100 · 10
     319600.0
     """
     net = Architecture(case.network)
-    forward = [2.0 * math.prod(slot.shape) for slot in net.slots if slot.name == "W"]
+    forward = [
+        2.0 * math.prod(slot.shape) * math.prod(n or 1 for n in net.shapes[slot.stage][1:])
+        for slot in net.slots
+        if slot.name == "W"
+    ]
     return sum(forward) if case.kind == "predict" else 3 * sum(forward) - forward[0]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from deltarule import engines
 from deltarule.architecture import Architecture
-from deltarule.bench.cases import CHECKED, Case
+from deltarule.bench.cases import CHECKED, PIXELS, Case
 from deltarule.bench.peer import Formulation, Peer, Prediction, Training, cores
 from deltarule.bench.problem import Problem
 from deltarule.errors import DeltaruleError
@@ -62,7 +62,7 @@ def _build(problem: Problem, formulation: Formulation) -> Training | Prediction:
 def _native(case: Case, threads: Sequence[int]) -> list[Formulation]:
     if case.kind == "predict":
         return [Formulation(f"row {row}", 1, {"engine": "native", "row": row}) for row in ("(n,)", "(1, n)")]
-    inputs = ["float32", "uint8"] if case.data == "mnist" else ["float32"]
+    inputs = ["float32", "uint8"] if case.data in PIXELS else ["float32"]
     counts: list[tuple[str, int, int | None]] = [("", n, n) for n in threads]
     if max(threads) == cores():
         counts.append((", automatic threads", cores(), None))

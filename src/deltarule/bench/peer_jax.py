@@ -1,8 +1,9 @@
 """JAX: whole epochs in one compiled call, `lax.scan` over the mini-batches, θ and the state donated.
 
-With weights (out, in) and (in, out), the gradient by `value_and_grad` and by hand, rows gathered inside the step or up
-front, the loop unrolled or not, vectors as XLA likes them (256 bits) or of 512, on one thread and on all. The order is
-drawn by NumPy, which is faster than JAX's on a CPU. The cost of every mini-batch is kept.
+Dense networks come with weights (out, in) and (in, out), and their gradient by `value_and_grad` and by hand; images in
+three orders, convolved by XLA and as a product with all patches, pooled in two ways. Rows are gathered inside the step
+or up front, the loop is unrolled or not, vectors are as XLA likes them (256 bits) or of 512, on one thread and on all.
+The order is drawn by NumPy, which is faster than JAX's on a CPU. The cost of every mini-batch is kept.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltarule.bench.cases import Case, flops
+from deltarule.bench.jax_layers import CONVOLUTIONS, DENSE_LAYOUTS, POOLINGS, Part, build, in_order, logits
 from deltarule.bench.peer import Formulation, Peer, Prediction, Training, blas_threads
 from deltarule.bench.problem import Problem
 from deltarule.optimizers import Adam, Momentum, Optimizer
@@ -24,58 +26,40 @@ from deltarule.optimizers import Adam, Momentum, Optimizer
 __all__ = ["JAX"]
 
 WORK_A_CALL = 1e9  # operations, at least: short epochs are joined, so that the start of a call does not count
-LAYOUTS = ("(out,in)", "(in,out)")
 LOOPS = (  # how rows are gathered, how many steps a turn of the loop holds, XLA's vector width if not its own
     ("step", 1, ""),
     ("step", 4, ""),
     ("step", 4, "512"),
     ("epoch", 1, ""),
 )
+LOOPS_OF_IMAGES = {  # a step takes milliseconds, and unrolling it minutes to compile
+    "lax.conv": (("step", 1, ""),),
+    "patches": (("step", 1, ""), ("step", 1, "512")),
+}
 
 
-def _affine(layout: str) -> Callable[[Any, Any, Any], Any]:
-    if layout == "(in,out)":
-        return lambda a, W, b: a @ W + b
-    return lambda a, W, b: a @ W.T + b
-
-
-def _activations(jnp: Any, jax: Any) -> dict[str, tuple[Any, Any]]:
-    """F, and f′ ⊙ ∂C/∂a from a and ∂C/∂a."""
-    return {
-        "relu": (lambda z: jnp.maximum(z, 0), lambda a, da: jnp.where(a > 0, da, 0)),
-        "tanh": (jnp.tanh, lambda a, da: da * (1 - a * a)),
-        "sigmoid": (jax.nn.sigmoid, lambda a, da: da * a * (1 - a)),
-    }
-
-
-def _gradient(case: Case, layout: str, by_hand: bool) -> Callable[[Any, Any, Any], Any]:
-    """(θ, x, t) → C and ∂C/∂θ."""
+def _gradient(parts: Sequence[Part], layout: str, by_hand: bool) -> Callable[[Any, Any, Any], Any]:
+    """(θ, x, t) → C and ∂C/∂θ; by hand for dense layers."""
     import jax
     import jax.numpy as jnp
 
-    affine = _affine(layout)
-    f, derive = _activations(jnp, jax)[case.activation]
-
-    def forward(theta: Any, x: Any) -> Any:
-        a = [x]
-        for W, b in theta[:-1]:
-            a.append(f(affine(a[-1], W, b)))
-        return a, jax.nn.log_softmax(affine(a[-1], *theta[-1]))
-
     def cost(theta: Any, x: Any, t: Any) -> Any:
-        _, logp = forward(theta, x)
+        logp = jax.nn.log_softmax(logits(parts, theta, x))
         return -jnp.sum(logp * jax.nn.one_hot(t, logp.shape[1])) / len(x)
 
     def cost_and_gradient(theta: Any, x: Any, t: Any) -> Any:
-        a, logp = forward(theta, x)
+        a = [x]
+        for part, p in zip(parts, theta):
+            a.append(part.f(part.z(p, a[-1])))
+        logp = jax.nn.log_softmax(a[-1])
         onehot = jax.nn.one_hot(t, logp.shape[1])
         delta = (jnp.exp(logp) - onehot) / len(x)
         g: list[Any] = []
         for k in reversed(range(len(theta))):
-            g.insert(0, (a[k].T @ delta if layout == "(in,out)" else delta.T @ a[k], delta.sum(0)))
+            g.insert(0, (a[k].T @ delta if layout == "W (in,out)" else delta.T @ a[k], delta.sum(0)))
             W = theta[k][0]
             if k > 0:
-                delta = derive(a[k], delta @ W.T if layout == "(in,out)" else delta @ W)
+                delta = parts[k - 1].delta(a[k], delta @ W.T if layout == "W (in,out)" else delta @ W)
         return -jnp.sum(logp * onehot) / len(x), g
 
     return cost_and_gradient if by_hand else jax.value_and_grad(cost)
@@ -106,11 +90,11 @@ def _update(rule: Optimizer, eta: float) -> tuple[int, Callable[[Any, Any, Any, 
     return 0, lambda p, g, state, step: (p - eta * g, state)
 
 
-def _compiled(problem: Problem, options: Any, arrays: int, update: Callable[..., Any]) -> Callable[..., Any]:
+def _compiled(parts: Sequence[Part], options: Any, update: Callable[..., Any]) -> Callable[..., Any]:
     """(θ, state, X, t, order) → (θ, state, costs), compiled; `order` holds the rows of one mini-batch a line."""
     import jax
 
-    gradient = _gradient(problem.case, options["layout"], options["gradient"] == "by hand")
+    gradient = _gradient(parts, options["layout"], options["gradient"] == "by hand")
     up_front = options["gather"] == "epoch"
 
     def stretch(theta: Any, state: Any, X: Any, t: Any, order: Any) -> Any:
@@ -130,28 +114,29 @@ def _compiled(problem: Problem, options: Any, arrays: int, update: Callable[...,
     return compiled
 
 
-@functools.lru_cache(maxsize=1)
-def _resident(problem: Problem) -> tuple[Any, Any]:
-    """X and t on the device, once for all formulations."""
+@functools.lru_cache(maxsize=2)
+def _resident(problem: Problem, layout: str) -> tuple[Any, Any]:
+    """X in the order of a layout, and t, on the device, once for all formulations."""
     import jax
 
-    return jax.device_put(problem.X), jax.device_put(problem.t.astype(np.int32))
+    X = in_order(problem.X, problem.stages[0], {"layout": layout})
+    return jax.device_put(X), jax.device_put(problem.t.astype(np.int32))
 
 
 class _Training(Training):
     def __init__(self, problem: Problem, formulation: Formulation) -> None:
         case = problem.case
         super().__init__(problem, math.ceil(WORK_A_CALL / (flops(case) * case.steps * case.batch)))
-        self.transposed = formulation.options["layout"] == "(in,out)"
-        self.X, self.t = _resident(problem)
+        self.X, self.t = _resident(problem, formulation.options["layout"])
+        self.parts = build(problem.stages, formulation.options)
         self.arrays, update = _update(problem.optimizer, problem.case.learning_rate)
-        self.call = _compiled(problem, formulation.options, self.arrays, update)
+        self.call = _compiled(self.parts, formulation.options, update)
         self.random = np.random.default_rng(0)
 
     def reset(self) -> None:
         import jax.numpy as jnp
 
-        self.theta = [(jnp.array(W.T if self.transposed else W), jnp.array(b)) for W, b in self.problem.layers]
+        self.theta = [tuple(map(jnp.array, part.p)) for part in self.parts]
         zeros = [tuple(tuple(jnp.zeros_like(p) for _ in range(self.arrays)) for p in layer) for layer in self.theta]
         self.state = (jnp.ones(()), zeros)
 
@@ -171,16 +156,10 @@ def _prediction(problem: Problem, formulation: Formulation) -> Prediction:
     import jax
     import jax.numpy as jnp
 
-    layout = formulation.options["layout"]
-    affine, f = _affine(layout), _activations(jnp, jax)[problem.case.activation][0]
-    theta = [(jnp.array(W.T if layout == "(in,out)" else W), jnp.array(b)) for W, b in problem.layers]
-
-    def network(theta: Any, a: Any) -> Any:
-        for W, b in theta[:-1]:
-            a = f(affine(a, W, b))
-        return jax.nn.softmax(affine(a, *theta[-1]))
-
-    call, row = jax.jit(network), problem.X[0] if formulation.options["shape"] == "(n,)" else problem.X[:1]
+    parts = build(problem.stages, formulation.options)
+    theta = [tuple(map(jnp.array, part.p)) for part in parts]
+    call = jax.jit(lambda theta, x: jax.nn.softmax(logits(parts, theta, x)))
+    row = problem.X[0] if formulation.options["shape"] == "(n,)" else problem.X[:1]
     x = jax.device_put(row) if formulation.options["row"] == "device" else row
     return Prediction(lambda: call(theta, x).block_until_ready())
 
@@ -192,16 +171,27 @@ def _build(problem: Problem, formulation: Formulation) -> Training | Prediction:
 def _formulations(case: Case, threads: Sequence[int]) -> list[Formulation]:
     if case.kind == "predict":
         return [
-            Formulation(f"jit, row {shape} from {row}, W {layout}", n, {"row": row, "shape": shape, "layout": layout})
-            for shape, row, layout, n in product(("(n,)", "(1, n)"), ("NumPy", "device"), LAYOUTS, threads)
+            Formulation(f"jit, row {shape} from {row}, {layout}", n, {"row": row, "shape": shape, "layout": layout})
+            for shape, row, layout, n in product(("(n,)", "(1, n)"), ("NumPy", "device"), DENSE_LAYOUTS, threads)
         ]
+    ways: list[tuple[str, dict[str, str], Sequence[tuple[str, int, str]]]] = [
+        (f"{gradient}, {layout}", {"gradient": gradient, "layout": layout}, LOOPS)
+        for gradient, layout in product(("grad", "by hand"), DENSE_LAYOUTS)
+    ]
+    if case.images:
+        ways = [
+            (f"{conv} {layout}, {pooling}", {"gradient": "grad", "conv": conv, "layout": layout, "pooling": pooling},
+             LOOPS_OF_IMAGES[conv])
+            for (conv, layout), pooling in product(CONVOLUTIONS, POOLINGS)
+        ]  # fmt: skip
     return [
         Formulation(
-            f"scan, {gradient}, W {layout}, rows gathered each {gather}"
+            f"scan, {way}, rows gathered each {gather}"
             + f", unrolled {unroll}" * (unroll > 1) + f", {width} bits" * bool(width), n,
-            {"gradient": gradient, "layout": layout, "gather": gather, "unroll": unroll, "width": width},
+            {**options, "gather": gather, "unroll": unroll, "width": width},
         )
-        for gradient, layout, (gather, unroll, width), n in product(("grad", "by hand"), LAYOUTS, LOOPS, threads)
+        for way, options, loops in ways
+        for (gather, unroll, width), n in product(loops, threads)
     ]  # fmt: skip
 
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deltarule.architecture import Architecture
 from deltarule.bench.cases import CHECKED, Case
 from deltarule.bench.peer import Formulation, Peer, Prediction, Training
 from deltarule.bench.problem import Problem
-from deltarule.network import Network
 from deltarule.optimizers import SGD, Adam, Momentum
 
 __all__ = ["SKLEARN"]
@@ -31,20 +31,20 @@ def _model(problem: Problem) -> Any:
     elif isinstance(rule, Adam):
         settings = {"solver": "adam", "beta_1": rule.beta1, "beta_2": rule.beta2, "epsilon": rule.epsilon}
     model = MLPClassifier(
-        hidden_layer_sizes=[len(b) for _, b in problem.layers[:-1]],
+        hidden_layer_sizes=[stage.layer.units for stage in problem.stages[:-1]],
         activation={"sigmoid": "logistic"}.get(case.activation, case.activation),
         alpha=0.0, batch_size=case.batch, learning_rate_init=case.learning_rate, random_state=0,
         tol=0.0, n_iter_no_change=NEVER, **settings,
     )  # fmt: skip
-    classes = np.arange(len(problem.layers[-1][1]))
+    classes = np.arange(problem.stages[-1].layer.units)
     model.partial_fit(problem.X[: case.batch], problem.t[: case.batch], classes=classes)
     _put(model, problem)
     return model
 
 
 def _put(model: Any, problem: Problem) -> None:
-    for k, (W, b) in enumerate(problem.layers):
-        model.coefs_[k][...], model.intercepts_[k][...] = W.T, b
+    for k, (_, _, p) in enumerate(problem.stages):
+        model.coefs_[k][...], model.intercepts_[k][...] = p["W"].T, p["b"]
     del model._optimizer  # its state; the next call makes a new one
 
 
@@ -103,7 +103,9 @@ def _formulations(case: Case, threads: Sequence[int]) -> list[Formulation]:
 
 
 def _refuses(case: Case) -> str | None:
-    if Network(case.network).n_outputs == 2:
+    if case.images:
+        return "scikit-learn's networks have dense layers only"
+    if Architecture(case.network).n_outputs == 2:
         return "scikit-learn gives two classes one sigmoid output, which is another network"
     if case.activation not in ("relu", "tanh", "sigmoid"):
         return f"scikit-learn has no {case.activation}"

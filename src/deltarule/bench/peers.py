@@ -10,7 +10,8 @@ from deltarule.bench.peer_deltarule import NATIVE, TEXTBOOK
 from deltarule.bench.peer_jax import JAX
 from deltarule.bench.peer_sgemm import SGEMM
 from deltarule.bench.peer_sklearn import SKLEARN
-from deltarule.bench.peer_torch import TORCH, TORCH_BY_HAND
+from deltarule.bench.peer_torch import TORCH
+from deltarule.bench.peer_torch_by_hand import TORCH_BY_HAND
 from deltarule.errors import UnknownNameError
 
 __all__ = ["PEERS", "YARDSTICK", "absent", "find", "installed", "versions"]

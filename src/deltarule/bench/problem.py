@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deltarule.bench.cases import CHECKED, Case
+from deltarule.bench.cases import CHECKED, PIXELS, Case
+from deltarule.bench.stages import Stage
 from deltarule.data.embedded import read_embedded
 from deltarule.data.idx import read_idx_folder
 from deltarule.engines import textbook
+from deltarule.layers import flat_size
 from deltarule.network import Network
 from deltarule.optimizers import Optimizer, optimizer
 from deltarule.training import train
@@ -38,10 +40,11 @@ class Problem:
     source: str
 
     @property
-    def layers(self) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-        """W `(n_out, n_in)` and b `(n_out,)` of every layer at θ₀, copies."""
-        parts = self.network().split(self.theta)
-        return [(p["W"].copy(), p["b"].copy()) for p in parts]
+    def stages(self) -> list[Stage]:
+        """What peers build the network from; the parameters at θ₀ are copies."""
+        net = self.network()
+        parts = ({name: values.copy() for name, values in p.items()} for p in net.split(self.theta))
+        return [Stage(*stage) for stage in zip(net.layers, net.shapes, parts)]
 
     @property
     def optimizer(self) -> Optimizer:
@@ -56,7 +59,7 @@ class Problem:
 def pose(case: Case) -> Problem:
     """The problem of a case: MNIST from $DELTARULE_DATA where that is set, else noise in its shape."""
     net = Network(case.network, activation=case.activation, seed=0)
-    X, t, source = _data(case, net.input_shape[0] or 0, net.n_outputs)
+    X, t, source = _data(case, flat_size(net.input_shape), net.n_outputs)
     return _posed(case, X[: case.rows], t[: case.rows], net.theta, source)
 
 
@@ -69,9 +72,9 @@ def _data(case: Case, n: int, classes: int) -> tuple[NDArray[Any], NDArray[Any],
         return *_mnist(os.environ["DELTARULE_DATA"]), "MNIST"
     random = np.random.default_rng(0)
     t = random.integers(classes, size=case.rows)
-    if case.data == "mnist":
+    if case.data in PIXELS:
         pixels = random.integers(256, size=(case.rows, n), dtype=np.uint8)
-        return pixels, t, "noise in MNIST's shape (DELTARULE_DATA is not set)"
+        return pixels, t, "noise" if case.data == "pixels" else "noise in MNIST's shape (DELTARULE_DATA is not set)"
     return random.standard_normal((case.rows, n)), t, "noise"
 
 

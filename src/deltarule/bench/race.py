@@ -112,9 +112,13 @@ class Race:
             lane.failure = str(error)
             self.tell(f"  {lane}: {error}")
 
-    def _measured(self, lane: Lane) -> float:
+    def timed(self, lane: Lane, repeats: int | None = None) -> dict[str, Any]:
+        """Work, seconds and CPU time of a measurement after a rest, of so many repeats if told."""
         time.sleep(REST)
-        answer = lane.worker.ask("measure", job=lane.job)
+        return lane.worker.ask("measure", job=lane.job, repeats=repeats)
+
+    def _measured(self, lane: Lane) -> float:
+        answer = self.timed(lane)
         return float(answer["work"] / answer["seconds"])
 
     def _running(self) -> list[Lane]:

@@ -6,9 +6,10 @@ It reads one JSON object a line and answers each with one:
 
     {"do": "load", "folder": …}                                  → {}
     {"do": "build", "formulation": {…}, "seconds": 0.3}          → {"job": 0, "values": […], "repeats": 7}
-    {"do": "measure", "job": 0}                                  → {"work": …, "seconds": …}
+    {"do": "measure", "job": 0, "repeats": 10}                   → {"work": …, "seconds": …, "cpu": …}
     {"do": "drop", "job": 0}                                     → {}
 
+`measure` repeats as often as `build` found, unless told; "cpu" are seconds of all threads together.
 What goes wrong is answered as {"error": …}; the process goes on. `load` drops every job of the problem before it.
 """
 
@@ -18,6 +19,7 @@ import json
 import math
 import os
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -63,10 +65,12 @@ class Desk:
         self.jobs[key] = job, repeats
         return {"job": key, "values": None if found is None else found.tolist(), "repeats": repeats}
 
-    def measure(self, job: int) -> dict[str, Any]:
+    def measure(self, job: int, repeats: int | None = None) -> dict[str, Any]:
         """Work and seconds of one measurement."""
-        found, repeats = self.jobs[job]
-        return {"seconds": found.run(repeats), "work": repeats * found.work}
+        found, usual = self.jobs[job]
+        repeats, before = usual if repeats is None else repeats, time.process_time()
+        seconds = found.run(repeats)
+        return {"seconds": seconds, "work": repeats * found.work, "cpu": time.process_time() - before}
 
     def drop(self, job: int) -> dict[str, Any]:
         """Forget a job's arrays; its number stays taken."""
