@@ -42,6 +42,16 @@ def features(net: Network, m: int, seed: int = 0) -> Array:
     return np.random.default_rng([seed, 1]).normal(size=(m, *net.input_shape)).astype(net.dtype)
 
 
+def thinned(X: Array, seed: int = 0) -> Array:
+    """Rows of which much is zero: features in all rows, runs of features row by row, and one row altogether."""
+    random, n = np.random.default_rng([seed, 5]), X.shape[1]
+    runs = np.repeat(random.uniform(size=(len(X), n // 4 + 1)) < 0.6, 4, axis=1)[:, :n]
+    zero = runs | (random.uniform(size=n) < 0.3) | (random.uniform(size=X.shape) < 0.2)
+    zero[:, n // 2 : n // 2 + 33] = True  # whole vectors and panels in the gradient
+    zero[len(X) // 2] = True
+    return np.where(zero, 0, X).astype(X.dtype)
+
+
 def targets(net: Network, m: int, seed: int = 0, *, labels: bool = False) -> Array:
     """m targets as rows that the cost allows, or as labels."""
     random, shape, cost = np.random.default_rng([seed, 2]), (m, net.n_outputs), net.output.cost

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from native.cases import Array, bits, descend, digest, features, part, python, rules, targets, weights
+from native.cases import Array, bits, descend, digest, features, part, python, rules, targets, thinned, weights
 
 import deltarule as dr
 from deltarule import Callback, Conv, Dense, Dropout, MaxPool, Network, Subsample, _native
@@ -20,7 +20,7 @@ from deltarule.optimizers import optimizer
 
 DTYPES = ["float32", "float64"]
 THREADS = (1, 2, 3, 5)
-VARIANTS = ["dense", "dropout", "clipping", "maps"]
+VARIANTS = ["dense", "dropout", "clipping", "maps", "zeros"]
 STEPS = 50
 
 
@@ -36,11 +36,13 @@ def problem(variant: str, dtype: str) -> tuple[Network, Array, Array, dict[str, 
             Conv(3, 3, "relu", pad=1, border=-0.1), MaxPool(3, 2), Dropout(0.2),
             Conv(4, (2, 3), "tanh", stride=2, links=links), Subsample((1, 2), "tanh"),
         ]  # fmt: skip
-    net = Network(layers, input_shape=(1, 9, 11) if variant == "maps" else 37, dtype=dtype, seed=3)
+    shape = {"maps": (1, 9, 11), "zeros": (150,)}.get(variant, (37,))
+    net = Network(layers, input_shape=shape, dtype=dtype, seed=3)
     clips: dict[str, Any] = (
         {"clip_norm": 0.2, "clip_value": 0.03, "weight_decay": 0.01} if variant == "clipping" else {}
     )
-    return net, features(net, 90), targets(net, 90, labels=True), clips
+    X = features(net, 90)
+    return net, thinned(X) if variant == "zeros" else X, targets(net, 90, labels=True), clips
 
 
 def sizes(steps: int = STEPS) -> list[int]:
@@ -175,10 +177,12 @@ def test_a_callback_at_every_step(rule: str, dtype: str) -> None:
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("spec", ["7/5/3", "16/16/16", "113/70/33/4", "12/190/190/3"])
-def test_a_row_alone_and_in_any_batch(spec: str, dtype: str) -> None:
-    """z and ŷ of a row depend on nothing but the row."""
+@pytest.mark.parametrize("zeros", [False, True])
+def test_a_row_alone_and_in_any_batch(zeros: bool, spec: str, dtype: str) -> None:
+    """z and ŷ of a row depend on nothing but the row, though its neighbours decide which zeros are passed over."""
     net = Network(spec, activation="gelu", dtype=dtype, seed=5)
     X = features(net, 101)
+    X[::2] = thinned(X)[::2] if zeros else X[::2]
     z, y = native.outputs(net, net.theta, X, threads=1)
     for m in (*range(1, 38), 64, 65, 96):
         for threads in (1, 2, 3):

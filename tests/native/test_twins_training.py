@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from native.cases import Array, calm, close, descend, features, part, rules, same_descent, targets, weights
+from native.cases import Array, calm, close, descend, features, part, rules, same_descent, targets, thinned, weights
 from native.test_twins import networks
 
 from deltarule import Dense, Dropout, Network
@@ -241,13 +241,48 @@ def test_costs_with_a_kink_are_left_to_one_step() -> None:
         assert (native.cost_and_gradient(net, net.theta, X[1::2].copy(), t[1::2].copy())[1] == 0).all()
 
 
+@settings(max_examples=60)
+@given(
+    rule=st.sampled_from([name for name in rules() if name != "rprop"]), n=st.integers(1, 300),
+    sizes=st.lists(st.integers(1, 70), min_size=1, max_size=4), seed=st.integers(0, 99),
+    threads=st.sampled_from([1, 3]),
+    given=st.sampled_from([{}, {"weight_decay": 0.1}, {"clip_norm": 0.05}]),
+)  # fmt: skip
+def test_zeros_are_passed_over(
+    rule: str, n: int, sizes: list[int], seed: int, threads: int, given: dict[str, Any]
+) -> None:
+    """Inputs that are zero in every sample at work, in the first layer: its sums and its gradient."""
+    net = Network([Dense(17, "tanh"), Dense(3, "softmax")], input_shape=n, dtype="float64", seed=seed)
+    X = thinned(features(net, max(sizes), seed), seed)
+    given = {} if rule == "adamw" else given
+    same_descent(net, part(sizes, calm(rule)), X, targets(net, len(X), seed), threads=threads, **given)
+
+
+@pytest.mark.parametrize("n", [1, 3, 16, 130, 1000])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_what_is_passed_over_changes_no_bit(n: int, dtype: str) -> None:
+    """Beside a sample without weight whose inputs are not zero nothing is passed over, and no sum is another."""
+    net = Network([Dense(19, "tanh"), Dense(3, "softmax")], input_shape=n, dtype=dtype)
+    X, t = features(net, 65), targets(net, 65, labels=True)
+    X[:64], w = thinned(X[:64]), np.ones(65, dtype)
+    w[64] = 0
+    for m in (2, 3, 15, 31, 64):
+        alone = native.cost_and_gradient(net, net.theta, X[:m], t[:m])
+        crowd = [*range(m), 64]
+        beside = native.cost_and_gradient(net, net.theta, X[crowd], t[crowd], sample_weight=w[crowd])
+        assert alone[0] == beside[0]
+        np.testing.assert_array_equal(alone[1], beside[1])
+
+
 @pytest.mark.parametrize("rule", rules())
 @pytest.mark.parametrize("most", [1, 2, 3, 4])
-def test_few_samples_at_a_time(rule: str, most: int) -> None:
+@pytest.mark.parametrize("zeros", [False, True])
+def test_few_samples_at_a_time(zeros: bool, rule: str, most: int) -> None:
     """Where all batches are small the first layer lies by inputs: the same numbers, and the same bits as beside a
     large batch, where it does not."""
     net = Network([Dense(21, "tanh"), Dense(35, "swish"), Dense(3, "softmax")], input_shape=37, dtype="float64")
     X, t = features(net, 9), targets(net, 9, labels=True)
+    X = thinned(X) if zeros else X
     sizes = [most, 1, most, max(1, most - 1), most]
     few, beside = part(sizes, calm(rule)), part([*sizes, 5], calm(rule))
     beside.order[: sum(sizes)] = few.order

@@ -101,9 +101,10 @@ def objection(net: Architecture | None = None, optimizer: Optimizer | None = Non
         return f"the optimiser {type(optimizer).__name__} is not one of deltarule's own"
     if net is None:
         return ""
-    if net not in _objections:
-        _objections[net] = _foreign(net)
-    return _objections[net]
+    found = _objections.get(net)
+    if found is None:
+        found = _objections[net] = _foreign(net)
+    return found
 
 
 _objections: WeakKeyDictionary[Architecture, str] = WeakKeyDictionary()  # asked at every prediction
@@ -309,9 +310,9 @@ def _team(pace: _Pace, asked: int | None, work: float, barriers: float) -> Itera
 
 def outputs(net: Architecture, theta: NDArray[Any], X: NDArray[Any], threads: int | None = None) -> Any:
     """(z⁽ᴸ⁾, ŷ) of every row of X, `(m, K)` each, in θ's dtype; dropout is off."""
-    z, y = (np.empty((len(X), net.n_outputs), theta.dtype) for _ in range(2))
-    program = _program(net, theta.dtype)
-    if len(X) == 1:
+    shape, dtype = (len(X), net.n_outputs), theta.dtype
+    z, y, program = np.empty(shape, dtype), np.empty(shape, dtype), _program(net, dtype)
+    if len(X) == 1:  # microseconds: nothing more is done than must be
         program.run.forward(theta, X, z, y, 1)
         return z, y
     with _team(program.pace[outputs], threads, 2.0 * program.run.products * len(X), 1) as team:

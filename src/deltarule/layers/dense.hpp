@@ -6,6 +6,7 @@
 //
 // Up to FEW samples have features in lanes instead: the same chains over k, so the same bits. Where all batches are as
 // small the first layer keeps W by inputs, a row for each of them, so that outputs are in lanes without a transposition.
+// The first layer passes over inputs that are zero in all samples at work (see gather.hpp).
 #pragma once
 #include "activations.hpp"
 #include "native/gather.hpp"
@@ -25,10 +26,12 @@ struct Dense : Stage<T> {
   Copy<T> copy;
   bool learns;                // the inputs will be needed for the gradient
   bool by_inputs;             // the engine's rows are those of W^T, b the last
+  int *places, n_places;      // then: those whose input is not zero in all samples
 
   void place(Arena& arena, int samples, bool training) override {
     this->place_activity(arena, samples, training, this->top || needs_z(activation.f));
     panels = (below || by_inputs) && learns ? take<T>(arena, panel_size(n_in, samples)) : nullptr;
+    places = by_inputs ? take<int>(arena, n_in + 1) : nullptr;
   }
   void bind(const T* parameters) override {
     W = parameters + matrix.offset, b = by_inputs ? W + (ptrdiff_t)n_in * matrix.ld : W + n_in, stride = b_stride = matrix.ld;
@@ -80,6 +83,7 @@ struct Dense : Stage<T> {
   void forward_rows_of_X(const Batch<T>& batch, Worker<T>& worker, Span rows, Span samples) {
     const int height = round_up(batch.m, L);
     T* kept = learns ? worker.panels : nullptr;
+    for (int j = 0; j < padded(n_in) / L; j++) worker.seen[j] = 0;
     tiles(samples, [&](int s, int w) INLINE_LAMBDA {
       const char* x[S];
       for (int q = 0; q < w; q++) x[q] = batch.x(s + q);
@@ -87,21 +91,44 @@ struct Dense : Stage<T> {
       for (int j = 0; j < n_in; j += CHUNK) {
         const bool last = j + CHUNK >= n_in;
         const int end = last ? n_in : j + CHUNK;
+        Seen seen[CHUNK / L + 1] = {};
         for (int q = 0; q < w; q += L)
-          gather(x + q, n_in, j, last ? padded(n_in) : end, worker.chunk + q, kept ? kept + (s + q) * PANEL : nullptr, height);
+          gather(x + q, n_in, j, last ? padded(n_in) : end, worker.chunk + q, kept ? kept + (s + q) * PANEL : nullptr, height, seen);
+        for (int k = 0; k * L < (last ? padded(n_in) : end) - j; k++) worker.seen[j / L + k] |= seen[k];
+        const Hops hops(seen, end - j);
         row_blocks<T>(rows, [&](int i, int r) INLINE_LAMBDA {
-          affine(worker, j ? Start::partial : Start::bias, i, r, s, w, j, end - j, worker.chunk);
+          affine(worker, j ? Start::partial : Start::bias, i, r, s, w, j + hops.first, end - j - hops.first, worker.chunk + hops.first * S, hops.lengths());
         });
       }
       activate(rows.first, rows.last - rows.first, s, w);
     });
   }
 
+  struct Hops {                // over fours of features in which no sample has anything
+    int first, length[CHUNK / 4 + 1];  // where the first that counts begins; from each to the next, and to the end
+    bool none;
+    Hops(const Seen* seen, int n) {
+      const int end = n / 4 * 4;
+      int before = end, found = 0;
+      first = end;
+      for (int k = 0; k < end; k += 4) {
+        if (!(seen[k / L] >> k % L & 15)) continue;
+        if (first < end) length[found++] = k - before;
+        else first = k;
+        before = k;
+      }
+      length[found++] = end - before;
+      none = found * 4 == end;
+    }
+    const int* lengths() const { return none ? nullptr : length; }
+  };
+
   // rows [i, i + r) of z for the samples [s, s + w), over n inputs from j on
-  INLINE void affine(Worker<T>& worker, Start start, int i, int r, int s, int w, int j, int n, const T* A) {
+  INLINE void affine(Worker<T>& worker, Start start, int i, int r, int s, int w, int j, int n, const T* A, const int* hops = nullptr) {
     const Product<T> q{W + i * stride + j, stride, n,            0, A, S, n, start, b + i * b_stride, b_stride,
-                       at(z, n_out, i, s), S};
-    strip<false>(q, r, w, worker.ahead);
+                       at(z, n_out, i, s), S, hops};
+    if (hops) strip<Walk::hopping>(q, r, w, worker.ahead);
+    else strip<Walk::along>(q, r, w, worker.ahead);
   }
   INLINE void activate(int i, int r, int s, int w) {
     if (!this->top) activation.activate(at(z, n_out, i, s), at(a, n_out, i, s), r, w);  // the top's y belongs to the output
@@ -113,10 +140,28 @@ struct Dense : Stage<T> {
     for (int s = 0; s < m; s++)
       if (T* x = inputs + (ptrdiff_t)s * ld; below) column(below->a + s, n_in, x);
       else copy(batch.x(s), n_in, x);
-    by_number<FEW>(m, [&]<int m>() INLINE_LAMBDA { by_inputs ? all_rows_by_inputs<m>(inputs, ld) : few_rows<m>(inputs, ld, rows); });
+    by_number<FEW>(m, [&]<int m>() INLINE_LAMBDA {
+      if (by_inputs) find_places<m>(inputs, ld), all_rows_by_inputs<m>(inputs, ld);
+      else few_rows<m>(inputs, ld, rows, worker.fours);
+    });
     activate(rows.first, rows.last - rows.first, 0, L);
   }
 
+  // the inputs that count, the constant 1 behind them
+  template <int m>
+  void find_places(const T* x, int ld) {
+    int found = 0, *const to = places;
+    for (int j = 0; j < ld; j += L)
+      for (unsigned some = look<m>(x + j, ld); some; some &= some - 1) to[found++] = j + __builtin_ctz(some);
+    n_places = found;
+  }
+  // where of sixteen features some sample has anything
+  template <int m>
+  static INLINE unsigned look(const T* x, int ld) {
+    I<T> any = bits(load(x));
+    UNROLL for (int s = 1; s < m; s++) any = any | bits(load(x + (ptrdiff_t)s * ld));
+    return marks<T>(any);
+  }
   // some vectors of outputs for m samples: W^T goes by once, row after row
   template <int m>
   void all_rows_by_inputs(const T* x, int ld) {
@@ -127,14 +172,16 @@ struct Dense : Stage<T> {
   }
   template <int m, int n>
   __attribute__((noinline)) void rows_by_inputs(const T* x, int ld, int j) {
-    const T* w = W + j;
     V<T> acc[n][m];
     UNROLL for (int q = 0; q < n; q++) UNROLL for (int s = 0; s < m; s++) acc[q][s] = load(b + j + q * L);
-    NO_UNROLL for (int k = 0; k < n_in; k++, w += stride)
+    NO_UNROLL for (int p = 0; p < n_places - 1; p++) {
+      const ptrdiff_t k = places[p];
+      const T* w = W + k * stride + j;
       UNROLL for (int s = 0; s < m; s++) {
-        const V<T> input = set(x[(ptrdiff_t)s * ld + k]);
+        const V<T> input = set(x[s * (ptrdiff_t)ld + k]);
         UNROLL for (int q = 0; q < n; q++) acc[q][s] = fma(load(w + q * L), input, acc[q][s]);
       }
+    }
     T out[L];
     UNROLL for (int q = 0; q < n; q++)
       UNROLL for (int s = 0; s < m; s++) {
@@ -143,20 +190,25 @@ struct Dense : Stage<T> {
       }
   }
 
-  // sixteen outputs in lanes, W by squares of sixteen, two squares at a time: a chain alone would wait for its own fma.
+  // sixteen outputs in lanes, W by four columns at a time, of 2 x 16 rows: a chain alone would wait for its own fma.
   // The last outputs may overlap those before: the same numbers once more
   template <int m>
-  void few_rows(const T* x, int ld, Span rows) {
-    int i = rows.first;
-    for (; rows.last - i >= 2 * L; i += 2 * L) few<m, 2 * L>(x, ld, i, 2 * L);
+  void few_rows(const T* x, int ld, Span rows, int* fours) {
+    int i = rows.first, *last = fours;
+    for (int j = 0; j < n_in; j += L) {
+      const unsigned some = look<m>(x + j, ld);
+      for (int k = j; k < j + L && k + 4 <= n_in; k += 4) *last = k, last += (some >> (k - j) & 15) != 0;
+    }
+    *last = -1;
+    for (; rows.last - i >= 2 * L; i += 2 * L) few<m, 2 * L>(x, ld, i, 2 * L, fours);
     const int left = rows.last - i, all = rows.last - rows.first;
-    if (left > L && all >= 2 * L) few<m, 2 * L>(x, ld, rows.last - 2 * L, 2 * L);
-    else if (left > L) few<m, L>(x, ld, i, L), few<m, L>(x, ld, rows.last - L, L);
-    else if (left && all >= L) few<m, L>(x, ld, rows.last - L, L);
-    else if (left) few<m, 0>(x, ld, i, left);
+    if (left > L && all >= 2 * L) few<m, 2 * L>(x, ld, rows.last - 2 * L, 2 * L, fours);
+    else if (left > L) few<m, L>(x, ld, i, L, fours), few<m, L>(x, ld, rows.last - L, L, fours);
+    else if (left && all >= L) few<m, L>(x, ld, rows.last - L, L, fours);
+    else if (left) few<m, 0>(x, ld, i, left, fours);
   }
   template <int m, int R>                              // R = 0: fewer than sixteen rows, which repeat the last
-  __attribute__((noinline)) void few(const T* x, int ld, int i, int r) {
+  __attribute__((noinline)) void few(const T* x, int ld, int i, int r, const int* fours) {
     constexpr int n = R ? R : L;
     ptrdiff_t s1 = stride;
     const T* w[R ? (R + 2) / 3 : L];                   // a pointer for three rows, as in blocks.hpp
@@ -166,26 +218,23 @@ struct Dense : Stage<T> {
       start[q] = b[row * b_stride];
       if (!R || q % 3 == 0) w[R ? q / 3 : q] = W + row * stride;
     }
-    V<T> acc[n / L][m], square[L];
+    V<T> acc[n / L][m], some[4];
     UNROLL for (int g = 0; g < n / L; g++) UNROLL for (int s = 0; s < m; s++) acc[g][s] = load(start + g * L);
-    auto at = [&](int q) INLINE_LAMBDA { return R ? w[q / 3] + q % 3 * s1 : w[q]; };
-    auto advance = [&](int u) INLINE_LAMBDA { UNROLL for (auto& p : w) p += u; };
-    int k = 0;
-    NO_UNROLL for (; k + L <= n_in; k += L) {
+    auto at = [&](int q, int k) INLINE_LAMBDA { return (R ? w[q / 3] + q % 3 * s1 : w[q]) + k; };
+    for (; *fours >= 0; fours++) {
+      const int k = *fours;
       asm("" : "+r"(s1));
       UNROLL for (int g = 0; g < n / L; g++) {
-        columns([&](int q) INLINE_LAMBDA { return at(g * L + q); }, square);
-        UNROLL for (int u = 0; u < L; u++)
-          UNROLL for (int s = 0; s < m; s++) acc[g][s] = fma(square[u], set(x[(ptrdiff_t)s * ld + k + u]), acc[g][s]);
+        columns([&](int q) INLINE_LAMBDA { return at(g * L + q, k); }, some);
+        UNROLL for (int u = 0; u < 4; u++)
+          UNROLL for (int s = 0; s < m; s++) acc[g][s] = fma(some[u], set(x[(ptrdiff_t)s * ld + k + u]), acc[g][s]);
       }
-      advance(L);
     }
-    NO_UNROLL for (; k < n_in; k++) {
+    NO_UNROLL for (int k = n_in / 4 * 4; k < n_in; k++) {
       T column[n];
-      for (int q = 0; q < n; q++) column[q] = *at(q);
+      for (int q = 0; q < n; q++) column[q] = *at(q, k);
       UNROLL for (int g = 0; g < n / L; g++)
         UNROLL for (int s = 0; s < m; s++) acc[g][s] = fma(load(column + g * L), set(x[(ptrdiff_t)s * ld + k]), acc[g][s]);
-      advance(1);
     }
     UNROLL for (int g = 0; g < n / L; g++)
       UNROLL for (int s = 0; s < m; s++) {
@@ -223,7 +272,7 @@ struct Dense : Stage<T> {
       tiles(samples, [&](int s, int w) INLINE_LAMBDA {
         const Product<T> q{many ? worker.strip : W + j, many ? L : stride, n_out, 0, at(d, n_out, 0, s), S, n_out, Start::zero, nullptr, 0,
                            at(below->d, n_in, j, s), S};
-        strip<true>(q, r, w, worker.ahead);
+        strip<Walk::down>(q, r, w, worker.ahead);
         below->through(j, r, s, w);
       });
     });
@@ -264,14 +313,24 @@ struct Dense : Stage<T> {
                      worker.block, PANEL};
         if (to.whole) {
           q.out = to.p.gradient + place, q.ldo = matrix.ld, q.start = to.begins ? Start::zero : Start::partial;
-          strip<false>(q, r, w, worker.ahead);
+          sums(q, r, w, j, worker);
         } else {
           if (to.far) fetch(to, place, r, w);
-          strip<false>(q, r, w, worker.ahead);
+          sums(q, r, w, j, worker);
           to.update({place, matrix.ld, worker.block, PANEL, r, w, matrix.used - j, matrix.decayed - j}, to.p, to.u, worker.watch);
         }
       });
     }
+  }
+  // columns [j, j + w) of dW: nothing comes from inputs that are zero
+  INLINE void sums(Product<T> q, int r, int w, int j, Worker<T>& worker) const {
+    bool dense = true;
+    for (int c = 0; !below && c < w; c += L) dense = dense && worker.seen[(j + c) / L];
+    if (dense) return strip<Walk::along>(q, r, w, worker.ahead);
+    for (int c = 0; c < w; c += L, q.A += L, q.out += L)
+      if (worker.seen[(j + c) / L]) strip<Walk::along>(q, r, L, worker.ahead);
+      else if (q.start == Start::zero)
+        for (int i = 0; i < r; i++) store(q.out + i * q.ldo, set(T(0)));
   }
   template <int m>
   __attribute__((noinline)) void gradient_few(const T* x, Worker<T>& worker, const Descending<T>& to, Span rows) {
@@ -299,15 +358,24 @@ struct Dense : Stage<T> {
       for (int i = 0; i < n_out; i++) delta[s * width + i] = d[i * S + s];
       for (int i = n_out; i < width; i++) delta[s * width + i] = 0;
     }
-    for (int k = rows.first; k < rows.last; k += L) {
-      const int r = rows.last - k < L ? rows.last - k : L;
-      for (int q = 0; q < r; q++)
-        NO_UNROLL for (int j = 0; j < width; j += L) {
+    changed(rows, to.u.rule != Rule::sgd, [&](int k, int r) INLINE_LAMBDA {
+      NO_UNROLL for (int j = 0; j < width; j += L)
+        NO_UNROLL for (int q = 0; q < r; q++) {
           V<T> acc = set(T(0));
           UNROLL for (int s = 0; s < m; s++) acc = fma(load(delta + s * width + j), set(panels[(ptrdiff_t)s * ld + k + q]), acc);
           store(sums + q * width + j, acc);
         }
       to.update({matrix.offset + (ptrdiff_t)k * matrix.ld, matrix.ld, sums, width, r, width, matrix.used, matrix.decayed}, to.p, to.u, worker.watch);
+    });
+  }
+  // f(first, rows), sixteen rows at most: all, or those that a step changes where a gradient of 0 changes nothing
+  template <class F>
+  INLINE void changed(Span rows, bool all, F&& f) const {
+    for (int k = rows.first; all && k < rows.last; k += L) f(k, rows.last - k < L ? rows.last - k : L);
+    for (int p = 0, r; !all && p < n_places; p += r) {
+      const int k = places[p];
+      for (r = 1; r < L && p + r < n_places && places[p + r] == k + r && k + r != rows.first && k + r != rows.last;) r++;
+      if (k >= rows.first && k < rows.last) f(k, r);
     }
   }
   INLINE void fetch(const Descending<T>& to, ptrdiff_t place, int r, int w) const {

@@ -62,13 +62,19 @@ struct Product {                // one block: its operands and where it goes
   ptrdiff_t bias_stride;
   T* out;
   ptrdiff_t ldo;
+  const int* hops = nullptr;    // from each four k's to the next that count, and to the end of n
 };
 
-template <class T, int R, int C, bool transposed>
+enum class Walk {               // through W: k lies along its rows, and all of them count; down its columns; or along
+  along, down, hopping          // its rows, from one four that count to the next four
+};
+
+template <class T, int R, int C, Walk walk>
 __attribute__((noinline)) void block(const Product<T>& q, Ahead& hook) {
   Ahead ahead = hook;                                  // a local copy lives in registers
   ptrdiff_t stride = q.stride;
   const ptrdiff_t lda = q.lda;
+  const int* hop = q.hops;
   const T* w[(R + 2) / 3];                             // one pointer for three rows: x86 addresses p + {0, 1, 2} stride
   const T *W = q.W, *A = q.A;
   V<T> acc[R][C];
@@ -83,13 +89,13 @@ __attribute__((noinline)) void block(const Product<T>& q, Ahead& hook) {
     V<T> a[C];
     UNROLL for (int c = 0; c < C; c++) a[c] = load(A + c * L);
     UNROLL for (int r = 0; r < R; r++) {
-      V<T> x = set(transposed ? W[u * stride + r] : w[r / 3][r % 3 * stride + u]);
+      V<T> x = set(walk == Walk::down ? W[u * stride + r] : w[r / 3][r % 3 * stride + u]);
       UNROLL for (int c = 0; c < C; c++) acc[r][c] = fma(x, a[c], acc[r][c]);
     }
     A += lda;
   };
   auto advance = [&](int u) INLINE_LAMBDA {
-    if constexpr (transposed) W += u * stride;
+    if constexpr (walk == Walk::down) W += u * stride;
     else UNROLL for (int g = 0; g < (R + 2) / 3; g++) w[g] += u;
   };
   for (int left = q.n; left > 0; left -= q.run, W += q.jump) {
@@ -99,11 +105,12 @@ __attribute__((noinline)) void block(const Product<T>& q, Ahead& hook) {
       UNROLL for (int r = 0; r < R; r++)
         UNROLL for (int c = 0; c < S; c += 64 / int(sizeof(T))) __builtin_prefetch(W + q.jump + r * stride + c);
     int k = 0;
-    NO_UNROLL for (; k + 4 <= n; k += 4) {
+    NO_UNROLL for (int next = 4; k + 4 <= n; k += next) {
       ahead();
       asm("" : "+r"(stride));                          // or g++ keeps R pointers, and spills them
       UNROLL for (int u = 0; u < 4; u++) step(u);
-      advance(4);
+      if constexpr (walk == Walk::hopping) next = *hop++, A += (next - 4) * lda;
+      advance(next);
     }
     NO_UNROLL for (; k < n; k++) step(0), advance(1);
   }
@@ -128,23 +135,23 @@ INLINE void even_blocks(int n, int most, F&& f) {
 }
 
 // the blocks of 1, 2 ... rows, by number of vectors
-template <class T, bool transposed>
+template <class T, Walk walk>
 struct Blocks {
   using Block = void (*)(const Product<T>&, Ahead&);
   template <int R>
   static INLINE Block pick(int rows, bool wide) {
     if constexpr (R > 1)
       if (rows < R) return pick<R - 1>(rows, wide);
-    return wide ? block<T, R, Shape<T>::cols, transposed> : block<T, R, 1, transposed>;
+    return wide ? block<T, R, Shape<T>::cols, walk> : block<T, R, 1, walk>;
   }
 };
 
 // `rows` rows, `width` columns (a multiple of L)
-template <bool transposed, class T>
+template <Walk walk, class T>
 INLINE void strip(Product<T> q, int rows, int width, Ahead& ahead) {
   constexpr int wide = Shape<T>::cols * L;
-  const auto full = Blocks<T, transposed>::template pick<Shape<T>::rows>(rows, true);
-  const auto rest = Blocks<T, transposed>::template pick<Shape<T>::rows>(rows, false);
+  const auto full = Blocks<T, walk>::template pick<Shape<T>::rows>(rows, true);
+  const auto rest = Blocks<T, walk>::template pick<Shape<T>::rows>(rows, false);
   while (width >= wide) full(q, ahead), q.A += wide, q.out += wide, width -= wide;
   while (width > 0) rest(q, ahead), q.A += L, q.out += L, width -= L;
 }

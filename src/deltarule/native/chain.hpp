@@ -68,6 +68,7 @@ struct Chain {
     worker.y = take<T>(arena, (size_t)n_outputs * L), worker.t = take<T>(arena, (size_t)n_outputs * L);
     worker.strip = training ? take<T>(arena, (size_t)round_up(most_out, L) * L) : nullptr;
     worker.panels = training && !maps ? take<T>(arena, Dense<T>::panel_size(stages[0]->n_in, samples)) : nullptr;
+    worker.seen = take<Seen>(arena, padded(stages[0]->n_in) / L), worker.fours = take<int>(arena, padded(most_in) / 4 + 1);
     worker.maps = maps ? take<T>(arena, map_numbers) : nullptr;
     ptrdiff_t scratch = 0;
     for (int l = 0; l < maps - 1; l++) {

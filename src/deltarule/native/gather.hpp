@@ -1,4 +1,7 @@
 // gather.hpp: rows of X (uint8, float32 or float64, wherever they lie) into the engine's layouts.
+//
+// Inputs are often zero: the edge of an image, words that a text does not have. Where all samples at work have a zero a
+// product with it changes no sum (of finite weights), so it need not be made: `seen` tells where there is anything.
 #pragma once
 #include "stage.hpp"
 
@@ -28,12 +31,14 @@ INLINE V<T> last_numbers(const X* row, int n, int j) {
   return x + (below<T>(n - j + 1) - below<T>(n - j));
 }
 
-// features [j, end) of sixteen rows -> A [feature][S] and, where they are wanted, panels
+using Seen = uint16_t;  // of sixteen features: bit k is set where some sample's feature k is not zero
+
+// features [j, end) of sixteen rows -> A [feature][S] and, where they are wanted, panels and what was seen
 template <class T>
-using Gather = void (*)(const char* const* rows, int n, int j, int end, T* A, T* panels, int height);
+using Gather = void (*)(const char* const* rows, int n, int j, int end, T* A, T* panels, int height, Seen* seen);
 
 template <class T, class X>
-__attribute__((noinline)) void gather_from(const char* const* rows, int n, int j0, int end, T* A, T* panels, int height) {
+__attribute__((noinline)) void gather_from(const char* const* rows, int n, int j0, int end, T* A, T* panels, int height, Seen* seen) {
   for (int j = j0; j < end; j += L) {
     V<T> x[L];
     if (j + L <= n) {
@@ -44,6 +49,11 @@ __attribute__((noinline)) void gather_from(const char* const* rows, int n, int j
     if (panels) {
       T* p = panels + (ptrdiff_t)(j / PANEL) * height * PANEL + j % PANEL;
       UNROLL for (int q = 0; q < L; q++) store(p + q * PANEL, x[q]);
+    }
+    if (seen) {
+      I<T> any = bits(x[0]);
+      UNROLL for (int q = 1; q < L; q++) any = any | bits(x[q]);
+      seen[(j - j0) / L] |= Seen(marks<T>(any));
     }
     transpose(x);
     UNROLL for (int q = 0; q < L; q++) store(A + (ptrdiff_t)(j - j0 + q) * S, x[q]);
@@ -79,7 +89,7 @@ struct Input : Stage<T> {
     for (int s = samples.first; s < samples.last; s += L) {
       const char* rows[L];
       for (int q = 0; q < L; q++) rows[q] = batch.x(s + q);
-      gather(rows, this->n_out, 0, padded(this->n_out), at(this->a, this->n_out, 0, s), nullptr, 0);
+      gather(rows, this->n_out, 0, padded(this->n_out), at(this->a, this->n_out, 0, s), nullptr, 0, nullptr);
     }
   }
   void backward(const Batch<T>&, Worker<T>&, Span, Span) override {}

@@ -219,6 +219,25 @@ INLINE V<float> load_some(const float* p, int n) {
 }
 #endif
 
+// bit k: whether lane k has any bit set
+template <class T>
+INLINE unsigned marks(I<T> x) {
+  unsigned found = 0;
+  UNROLL for (int k = 0; k < I<T>::N; k++) {
+#if defined(__AVX512F__)
+    const unsigned some = sizeof(T) == 4 ? _mm512_test_epi32_mask((__m512i)x.h[k], (__m512i)x.h[k]) : _mm512_test_epi64_mask((__m512i)x.h[k], (__m512i)x.h[k]);
+#elif defined(__AVX2__)
+    const auto yes = x.h[k] != 0;
+    const unsigned some = sizeof(T) == 4 ? _mm256_movemask_ps((__m256)yes) : _mm256_movemask_pd((__m256d)yes);
+#else
+    unsigned some = 0;
+    UNROLL for (int q = 0; q < Hardware<T>::lanes; q++) some |= unsigned(x.h[k][q] != 0) << q;
+#endif
+    found |= some << k * Hardware<T>::lanes;
+  }
+  return found;
+}
+
 // the sum of the sixteen lanes, always as 8 + 8, 4 + 4, 2 + 2, 1 + 1
 template <class T>
 INLINE T sum(V<T> x) {
@@ -308,30 +327,51 @@ INLINE void transpose(V<double> (&x)[L]) {
 }
 #endif
 
-// sixteen columns of the sixteen rows at row(0) ... row(15), straight from memory: x[k] holds row(0)[k], row(1)[k], ...
+// four columns of the sixteen rows at row(0) ... row(15), straight from memory: x[k] holds row(0)[k], row(1)[k], ...
+// Parts of a register are loaded from rows apart, which spares half of the shuffles of a transposition.
 template <class T, class F>
-INLINE void columns(F&& row, V<T> (&x)[L]) {
-  UNROLL for (int r = 0; r < L; r++) x[r] = load(row(r));
-  transpose(x);
-}
+INLINE void columns(F&& row, V<T> (&x)[4]) {
+#if defined(__AVX2__)
+  if constexpr (sizeof(T) == 8) {
+    __m256d t[L / 4][4];
+    UNROLL for (int i = 0; i < L / 4; i++) {
+      UNROLL for (int r = 0; r < 4; r++) t[i][r] = _mm256_loadu_pd(row(4 * i + r));
+      transpose4(t[i]);
+    }
 #if defined(__AVX512F__)
-// quarters of rows r, r + 4, r + 8, r + 12 are loaded into one register each, which spares half of the shuffles
-template <class F>
-INLINE void columns(F&& row, V<float> (&x)[L]) {
-  UNROLL for (int q = 0; q < L; q += 4) {
+    UNROLL for (int i = 0; i < 2; i++)
+      UNROLL for (int k = 0; k < 4; k++) x[k].h[i] = _mm512_insertf64x4(_mm512_castpd256_pd512(t[2 * i][k]), t[2 * i + 1][k], 1);
+#else
+    UNROLL for (int i = 0; i < 4; i++) UNROLL for (int k = 0; k < 4; k++) x[k].h[i] = t[i][k];
+#endif
+  } else {
+#if defined(__AVX512F__)
     __m512 t[4];
     UNROLL for (int r = 0; r < 4; r++) {
-      t[r] = _mm512_zextps128_ps512(_mm_loadu_ps(row(r) + q));
-      t[r] = _mm512_mask_broadcast_f32x4(t[r], 0x00f0, _mm_loadu_ps(row(r + 4) + q));
-      t[r] = _mm512_mask_broadcast_f32x4(t[r], 0x0f00, _mm_loadu_ps(row(r + 8) + q));
-      t[r] = _mm512_mask_broadcast_f32x4(t[r], 0xf000, _mm_loadu_ps(row(r + 12) + q));
+      t[r] = _mm512_zextps128_ps512(_mm_loadu_ps(row(r)));
+      t[r] = _mm512_mask_broadcast_f32x4(t[r], 0x00f0, _mm_loadu_ps(row(r + 4)));
+      t[r] = _mm512_mask_broadcast_f32x4(t[r], 0x0f00, _mm_loadu_ps(row(r + 8)));
+      t[r] = _mm512_mask_broadcast_f32x4(t[r], 0xf000, _mm_loadu_ps(row(r + 12)));
     }
     const __m512d a = (__m512d)_mm512_unpacklo_ps(t[0], t[1]), b = (__m512d)_mm512_unpackhi_ps(t[0], t[1]);
     const __m512d c = (__m512d)_mm512_unpacklo_ps(t[2], t[3]), d = (__m512d)_mm512_unpackhi_ps(t[2], t[3]);
-    x[q].h[0] = (__m512)_mm512_unpacklo_pd(a, c), x[q + 1].h[0] = (__m512)_mm512_unpackhi_pd(a, c);
-    x[q + 2].h[0] = (__m512)_mm512_unpacklo_pd(b, d), x[q + 3].h[0] = (__m512)_mm512_unpackhi_pd(b, d);
-  }
-}
+    x[0].h[0] = (__m512)_mm512_unpacklo_pd(a, c), x[1].h[0] = (__m512)_mm512_unpackhi_pd(a, c);
+    x[2].h[0] = (__m512)_mm512_unpacklo_pd(b, d), x[3].h[0] = (__m512)_mm512_unpackhi_pd(b, d);
+#else
+    UNROLL for (int i = 0; i < 2; i++) {
+      __m256 t[4];
+      UNROLL for (int r = 0; r < 4; r++) t[r] = _mm256_set_m128(_mm_loadu_ps(row(8 * i + r + 4)), _mm_loadu_ps(row(8 * i + r)));
+      const __m256d a = (__m256d)_mm256_unpacklo_ps(t[0], t[1]), b = (__m256d)_mm256_unpackhi_ps(t[0], t[1]);
+      const __m256d c = (__m256d)_mm256_unpacklo_ps(t[2], t[3]), d = (__m256d)_mm256_unpackhi_ps(t[2], t[3]);
+      x[0].h[i] = (__m256)_mm256_unpacklo_pd(a, c), x[1].h[i] = (__m256)_mm256_unpackhi_pd(a, c);
+      x[2].h[i] = (__m256)_mm256_unpacklo_pd(b, d), x[3].h[i] = (__m256)_mm256_unpackhi_pd(b, d);
+    }
 #endif
+  }
+#else
+  constexpr int n = Hardware<T>::lanes;
+  UNROLL for (int r = 0; r < L; r++) UNROLL for (int k = 0; k < 4; k++) x[k].h[r / n][r % n] = row(r)[k];
+#endif
+}
 
 }  // namespace deltarule::DELTARULE_ISA

@@ -112,7 +112,7 @@ struct MapInput : MapStage<T> {
     int c = 0, y = 0, x = 0;                           // of feature j + k
     for (int j = 0; j < n; j += CHUNK) {
       const int end = n - j < CHUNK ? n : j + CHUNK;
-      gather(rows, n, j, end, worker.chunk, nullptr, 0);
+      gather(rows, n, j, end, worker.chunk, nullptr, 0, nullptr);
       for (int k = 0; k < end - j; k++) {
         store(a.at(worker.maps, c, y, x), load(worker.chunk + k * S));
         if (++x == width) x = 0, y++;

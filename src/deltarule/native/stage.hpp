@@ -63,6 +63,8 @@ struct Worker {              // what one thread has for itself
   T *block;                  // [rows][PANEL], a block of the gradient
   T *few, *row;              // [FEW][padded n], samples one after the other; [padded n], a row of the gradient
   T *panels;                 // of X: the first stage's inputs, each thread's own copy
+  uint16_t* seen;            // where X is not zero, sixteen features each: some sample of the batch has another number
+  int* fours;                // likewise of a few samples: where four inputs begin, and -1
   T *maps, *columns;         // all maps of sixteen samples; the lanes of some rows of a gradient
   T *y, *t;                  // [n_outputs][L], outputs and targets of sixteen samples
   const double* cuts;        // of everything, this thread's share is [cuts[0], cuts[1])
