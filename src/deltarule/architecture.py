@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltarule import grammar
-from deltarule.activations import Activation, ReLU, Sigmoid, Softmax, activation
+from deltarule.activations import Activation, Sigmoid, Softmax, activation
 from deltarule.arrays import Array, Shape, namespace
-from deltarule.costs import Cost
+from deltarule.costs import BinaryCrossEntropy, Cost, CrossEntropy, Poisson, SquaredError
 from deltarule.costs import cost as resolve_cost
 from deltarule.errors import DeltaruleError, HyperparameterError, ShapeError
 from deltarule.layers import Dense, Gradients, Layer, Parameters, shape_text
@@ -51,6 +51,7 @@ class Architecture:
         activation: of hidden layers that name none; relu unless said.
         output: the last layer's activation if it names none; softmax, or sigmoid for one unit.
         cost: the output's canonical cost unless said.
+        time: how a sequence's steps weigh: "mean", Σ w_it C_it / Σ w_it, or "sum", Σ w_it C_it / Σ wᵢ.
     """
 
     def __init__(
@@ -61,7 +62,11 @@ class Architecture:
         activation: Activation | str | None = None,
         output: Activation | str | None = None,
         cost: Cost | str | None = None,
+        time: str = "mean",
     ) -> None:
+        if time not in ("mean", "sum"):
+            raise HyperparameterError(f"time is 'mean' or 'sum', not {time!r}")
+        self.time = time
         if isinstance(spec, str):
             parsed = grammar.parse(spec)
             if input_shape is not None and _shape(input_shape) != parsed.input_shape:
@@ -90,6 +95,7 @@ class Architecture:
             )
         self.shapes = self._fit()
         self.output = _output(self.layers[-1], self.shapes[-1], cost)
+        self.n_state = sum(layer.state_size for layer in self.layers)
         self.spec = grammar.spell(self.input_shape, self.layers, _default_activations(self.layers, None, None))
 
     def _fit(self) -> tuple[Shape, ...]:
@@ -150,6 +156,16 @@ class Architecture:
         flat = [xp.reshape(parts[s.stage - 1][s.name], (-1,)) for s in self.slots]
         return xp.concat(flat) if flat else xp.zeros_like(like)
 
+    def split_state(self, state: Array | None) -> list[Array | None]:
+        """The state `(m, n_state)` of all sequences as that of each layer; None where there is none."""
+        parts: list[Array | None] = [None] * len(self.layers)
+        at = 0
+        for k, layer in enumerate(self.layers):
+            if state is not None and layer.state_size:
+                parts[k] = state[:, at : at + layer.state_size]
+            at += layer.state_size
+        return parts
+
     @cached_property
     def decayed(self) -> NDArray[np.bool_]:
         """Which entries of θ weight decay reaches: W, not b."""
@@ -194,13 +210,23 @@ def _shape(value: Shape | int) -> Shape:
 def _default_activations(
     layers: Sequence[Layer], hidden: Activation | str | None, last: Activation | str | None
 ) -> list[Activation]:
-    """The activation that each place gives to a layer which names none: relu, and softmax or sigmoid at the end."""
-    one_unit = isinstance(layers[-1], Dense) and layers[-1].units == 1
-    end = activation(last) if last is not None else Sigmoid() if one_unit else Softmax()
-    return [activation(hidden) if hidden is not None else ReLU() for _ in layers[:-1]] + [end]
+    """The activation that each place gives to a layer which names none.
+
+    relu (tanh in recurrent layers), and softmax or sigmoid at the end, unless the end is recurrent.
+    """
+    *below, top = layers
+    one_unit = isinstance(top, Dense) and top.units == 1
+    end = top.usual if top.state_size else Sigmoid() if one_unit else Softmax()
+    found = [layer.usual if hidden is None else activation(hidden) for layer in below]
+    return [*found, end if last is None else activation(last)]
 
 
 def _output(last: Layer, shape: Shape, cost: Cost | str | None) -> Output:
     if isinstance(last.f, Softmax) and shape[-1] == 1:
         raise HyperparameterError("softmax of one unit is always 1; use sigmoid for one unit, or two units")
+    if last.state_size:  # δ⁽ᴸ⁾ comes back through time, and not from the logits of one step
+        chosen = SquaredError() if cost is None else resolve_cost(cost)
+        if type(chosen) in (BinaryCrossEntropy, CrossEntropy, Poisson):
+            raise HyperparameterError(f"cost '{chosen.name}' takes an output layer above the {last}; add a dense layer")
+        return output(last.f, chosen)
     return output(last.f, canonical_cost(last.f) if cost is None else resolve_cost(cost))

@@ -47,6 +47,7 @@ class Network(Architecture):
         dtype: "float32" or "float64".
         seed: of the initial weights; None draws one, and `seed` keeps it.
         multilabel: whether several sigmoid outputs are separate yes/no answers instead of classes.
+        time: how the steps of a sequence weigh in the cost, "mean" or "sum" (see `Architecture`).
 
     >>> net = Network("784/100/10", activation="sigmoid")
     >>> net.size
@@ -67,11 +68,12 @@ class Network(Architecture):
         seed: int | None = 0,
         multilabel: bool = False,
         preprocessing: Preprocessing | None = None,
+        time: str = "mean",
     ) -> None:
         built_before: dict[int, Network] = {}  # the stages before it → a network among the layers
         if not isinstance(spec, str):
             spec, built_before, input_shape = _flatten(spec, input_shape)
-        super().__init__(spec, activation=activation, output=output, cost=cost, input_shape=input_shape)
+        super().__init__(spec, activation=activation, output=output, cost=cost, input_shape=input_shape, time=time)
         self._furnish(dtype, seed, multilabel, preprocessing)
         self._theta = self._initial()
         for stage, before in built_before.items():
@@ -191,7 +193,7 @@ class Network(Architecture):
     def _with(self, layers: Sequence[Layer], cost: Cost | None, theta: NDArray[Any]) -> Network:
         """A network of these layers that stands on θ (its beginning, where the layers are fewer)."""
         made = Network.__new__(Network)
-        Architecture.__init__(made, layers, input_shape=self.input_shape, cost=cost)
+        Architecture.__init__(made, layers, input_shape=self.input_shape, cost=cost, time=self.time)
         complete = len(layers) == len(self.layers)
         made.dtype, made.seed, made.multilabel = self.dtype, self.seed, self.multilabel and complete
         made.preprocessing = self.preprocessing

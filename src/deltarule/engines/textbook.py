@@ -26,7 +26,7 @@ from deltarule.randomness import dropout_mask
 
 __all__ = [
     "Evaluation", "Masks", "Pass", "backpropagate", "clip", "cost_and_gradient", "dropout_masks", "evaluate", "forward",
-    "objection", "outputs", "train",
+    "objection", "outgoing_state", "outputs", "train",
 ]  # fmt: skip
 
 NUMBERS_AT_ONCE = 2**22  # of the largest layer, where the outputs of a whole data set are wanted
@@ -60,14 +60,27 @@ def objection(net: Architecture | None = None, optimizer: Optimizer | None = Non
     return ""
 
 
-def forward(net: Architecture, theta: Array, X: Array, masks: Masks | None = None) -> list[Any]:
-    """The caches of all layers; the network's output ŷ is `forward(…)[-1].a`."""
-    a, caches = _inputs(theta, X), []
+def forward(
+    net: Architecture,
+    theta: Array,
+    X: Array,
+    masks: Masks | None = None,
+    *,
+    time: Array | None = None,
+    state: Array | None = None,
+) -> list[Any]:
+    """The caches of all layers; the network's output ŷ is `forward(…)[-1].a`.
+
+    Of sequences, `time` `(m, T)` says which steps count, `state` `(m, n_state)` is that before the first.
+    """
+    a, caches = _inputs(net, theta, X), []
+    states = net.split_state(None if state is None else _like(theta, state))
+    time = None if time is None else namespace(theta).asarray(time)
     for stage, (layer, p) in enumerate(zip(net.layers, net.split(theta)), 1):
         mask = None if masks is None else masks.get(stage)
         if mask is not None:
             mask = namespace(a).reshape(_like(theta, mask), a.shape)
-        caches.append(layer.forward(p, a, Context(mask)))
+        caches.append(layer.forward(p, a, Context(mask, time, states[stage - 1])))
         a = caches[-1].a
     return caches
 
@@ -90,19 +103,19 @@ def evaluate(
     weight_decay: float = 0.0,
     sample_weight: Array | None = None,
     masks: Masks | None = None,
+    time: Array | None = None,
+    state: Array | None = None,
 ) -> Evaluation:
-    """The pass forward and the cost of a batch X `(m, …)` with targets t: integers `(m,)` or rows `(m, K)`."""
+    """The pass forward and the cost of a batch X `(m, …)` with targets t: integers `(m,)` or rows `(m, K)`.
+
+    Of sequences that are answered at every step, targets are `(m, T)` or `(m, T, K)`.
+    """
     xp = namespace(theta)
-    caches = forward(net, theta, X, masks)
+    caches = forward(net, theta, X, masks, time=time, state=state)
     z, y = _last(caches)
     t = _target_rows(theta, t, y)
     costs = net.output.value(z, y, t)  # C⁽ⁱ⁾
-    w = (
-        xp.ones_like(real_part(costs))
-        if sample_weight is None
-        else xp.reshape(_like(theta, sample_weight), costs.shape)
-    )
-    total = xp.sum(w)
+    w, total = _weights(net, theta, costs, sample_weight, time)
     total = xp.where(total == 0, xp.ones_like(total), total)  # a batch without weight has no gradient
     cost = xp.sum(w * costs) / total
     if weight_decay:
@@ -121,18 +134,20 @@ def backpropagate(
     weight_decay: float = 0.0,
     sample_weight: Array | None = None,
     masks: Masks | None = None,
+    time: Array | None = None,
+    state: Array | None = None,
 ) -> Pass:
     """One pass forward and back over a batch."""
     xp = namespace(theta)
     cost, caches, t, w, total = evaluate(
-        net, theta, X, t, weight_decay=weight_decay, sample_weight=sample_weight, masks=masks
+        net, theta, X, t, weight_decay=weight_decay, sample_weight=sample_weight, masks=masks, time=time, state=state
     )
     p, (z, y) = net.split(theta), _last(caches)
+    w = xp.expand_dims(w, axis=-1)
     if net.output.canonical:
-        delta = _as_maps(net.output.delta(z, y, t), caches)  # δ⁽ᴸ⁾ = ŷ − t
+        delta = _as_maps(w * net.output.delta(z, y, t), caches)  # δ⁽ᴸ⁾ = ŷ − t
     else:
-        delta = net.layers[-1].delta(p[-1], _as_maps(net.output.cost.derivative(y, t), caches), caches[-1])
-    delta = xp.reshape(w, (*w.shape, *(1,) * (delta.ndim - w.ndim))) * delta
+        delta = net.layers[-1].delta(p[-1], _as_maps(w * net.output.cost.derivative(y, t), caches), caches[-1])
 
     deltas, gradients = [delta], list[Gradients]()
     for k in reversed(range(len(net.layers))):  # layers[k] is layer k + 1 of the documents
@@ -154,9 +169,13 @@ def cost_and_gradient(
     weight_decay: float = 0.0,
     sample_weight: Array | None = None,
     masks: Masks | None = None,
+    time: Array | None = None,
+    state: Array | None = None,
 ) -> tuple[Array, Array]:
     """C and ∂C/∂θ, the latter flat like θ; entries of frozen layers are 0."""
-    done = backpropagate(net, theta, X, t, weight_decay=weight_decay, sample_weight=sample_weight, masks=masks)
+    done = backpropagate(
+        net, theta, X, t, weight_decay=weight_decay, sample_weight=sample_weight, masks=masks, time=time, state=state
+    )
     zeros_like = namespace(theta).zeros_like
     parts = [
         part if layer.trainable else {name: zeros_like(g) for name, g in part.items()}
@@ -244,10 +263,33 @@ def _like(theta: Array, x: Array) -> Array:
     return x if xp.isdtype(x.dtype, "complex floating") else xp.astype(x, real_part(theta).dtype)
 
 
-def _inputs(theta: Array, X: Array) -> Array:
-    """X as `_like` gives it; uint8 means x/255."""
+def outgoing_state(net: Architecture, caches: list[Any]) -> Array:
+    """The state `(m, n_state)` behind the last step, that of all recurrent layers side by side."""
+    states = [cache.state for layer, cache in zip(net.layers, caches) if layer.state_size]
+    return namespace(*states).concat(states, axis=1)
+
+
+def _weights(
+    net: Architecture, theta: Array, costs: Array, sample_weight: Array | None, time: Array | None
+) -> tuple[Array, Array]:
+    """The weight of every cost, and what their sum is divided by: w_it = wᵢ maskᵢₜ where steps are answered."""
+    xp = namespace(theta)
+    w = xp.ones_like(real_part(costs))
+    rows = w if w.ndim == 1 else w[:, 0]
+    if sample_weight is not None:
+        rows = xp.reshape(_like(theta, sample_weight), (-1,))
+        w = w * (rows if w.ndim == 1 else xp.expand_dims(rows, axis=-1))
+    if time is not None and w.ndim == 2:
+        w = w * _like(theta, time)
+    return w, xp.sum(rows if net.time == "sum" else w)
+
+
+def _inputs(net: Architecture, theta: Array, X: Array) -> Array:
+    """X as `_like` gives it; uint8 means x/255. Tokens, whole numbers `(m, T)` for a sequence, stay what they are."""
     xp = namespace(theta)
     X = xp.asarray(X)
+    if net.input_shape[0] is None and X.ndim == 2:
+        return X
     return xp.astype(X, real_part(theta).dtype) / 255 if X.dtype == xp.uint8 else _like(theta, X)
 
 

@@ -5,11 +5,12 @@ from deltarule.layers.conv import Conv
 from deltarule.layers.dense import Dense
 from deltarule.layers.dropout import Dropout
 from deltarule.layers.pool import MaxPool, MeanPool, Subsample
+from deltarule.layers.recurrent import RNN
 from deltarule.names import table
 
 __all__ = [
-    "LAYERS", "Cache", "Context", "Conv", "Dense", "Dropout", "Equation", "Gradients", "Layer", "MaxPool", "MeanPool",
-    "Parameters", "Subsample", "flat_size", "shape_text",
+    "LAYERS", "RNN", "Cache", "Context", "Conv", "Dense", "Dropout", "Equation", "Gradients", "Layer", "MaxPool",
+    "MeanPool", "Parameters", "Subsample", "flat_size", "shape_text",
 ]  # fmt: skip
 
-LAYERS: dict[str, type[Layer]] = table(Dense, Dropout, Conv, MeanPool, MaxPool, Subsample)
+LAYERS: dict[str, type[Layer]] = table(Dense, Dropout, Conv, MeanPool, MaxPool, Subsample, RNN)

@@ -38,6 +38,8 @@ class Context(NamedTuple):
     """What a forward pass is told beside its input."""
 
     mask: Array | None = None  # dropout: 1/(1 − rate) where a unit stays, 0 where it drops; None outside training
+    time: Array | None = None  # sequences: (m, T), whether a step counts; None where all do
+    state: Array | None = None  # recurrence: (m, n_hidden), the state before the first step; None for the layer's own
 
 
 class Cache(NamedTuple):
@@ -61,11 +63,17 @@ class Layer(Named):
     """A layer: shapes, parameters, and the three verbs."""
 
     decays: ClassVar[frozenset[str]] = frozenset()  # the parameters that weight decay reaches
+    usual: ClassVar[Activation] = ReLU()  # the activation of a hidden layer of this kind, where nothing is said
     trainable: bool = field(default=True, kw_only=True)
 
     def __post_init__(self) -> None:
         if not isinstance(self.trainable, bool):
             raise HyperparameterError(f"layer '{self.name}': trainable is True or False, not {self.trainable!r}")
+
+    @property
+    def state_size(self) -> int:
+        """Numbers that one sequence carries from a step to the next; 0 for layers without memory."""
+        return 0
 
     @property
     def f(self) -> Activation:

@@ -6,7 +6,8 @@
                ∂C/∂A_prev = δ W             (m, n_in)       Wᵀ δ of every sample
     delta      δ = f′(Z) ⊙ ∂C/∂A            (m, n_out)
 
-Images are flattened on the way in, channel by channel and row by row; over sequences it applies at every time step.
+Images are flattened on the way in, channel by channel and row by row; over sequences it applies at every time step, and
+tokens choose columns of W.
 Source: Rumelhart, Hinton, Williams, Nature 323 (1986) 533-536.
 """
 
@@ -31,6 +32,7 @@ from deltarule.layers.base import (
     default_initializer,
     flat_size,
 )  # fmt: skip
+from deltarule.layers.tokens import are_tokens, net_input, outer_sum
 from deltarule.limits import check
 
 __all__ = ["Dense"]
@@ -71,15 +73,16 @@ class Dense(Weighted):
         return {name: rules[name].draw(random, shape, shapes["W"][1], self.units) for name, shape in shapes.items()}
 
     def forward(self, p: Parameters, a_prev: Array, ctx: Context) -> Cache:
-        z = _features(a_prev) @ p["W"].T + p["b"]
+        z = net_input(p["W"], _features(a_prev)) + p["b"]
         return Cache(a_prev, z, self.f.f(z))
 
     def backward(self, p: Parameters, delta: Array, cache: Cache) -> tuple[Array, Gradients]:
         xp = namespace(delta)
-        da_prev = xp.reshape(delta @ p["W"], cache.a_prev.shape)
+        da_prev = delta @ p["W"]
+        if da_prev.ndim != cache.a_prev.ndim and not are_tokens(cache.a_prev):
+            da_prev = xp.reshape(da_prev, cache.a_prev.shape)  # of an image
         rows = xp.reshape(delta, (-1, self.units))  # a time step is a sample
-        a_prev = xp.reshape(cache.a_prev, (rows.shape[0], -1))
-        return da_prev, {"W": rows.T @ a_prev, "b": xp.sum(rows, axis=0)}
+        return da_prev, {"W": outer_sum(delta, cache.a_prev, p["W"].shape[1]), "b": xp.sum(rows, axis=0)}
 
     def equations(self) -> list[Equation]:
         f = self.f
