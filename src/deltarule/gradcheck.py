@@ -26,7 +26,9 @@ from numpy.typing import ArrayLike, NDArray
 from deltarule.arrays import COMPLEX_STEP
 from deltarule.engines import textbook
 from deltarule.errors import DivergenceError, HyperparameterError
+from deltarule.inputs import states
 from deltarule.layers import Gradients
+from deltarule.layers.tokens import are_tokens
 from deltarule.limits import number
 from deltarule.network import Network, Samples
 from deltarule.randomness import draw_seed, generator
@@ -143,6 +145,9 @@ def check_gradient(
     epsilon: float = 1e-4,
     dropout: bool = False,
     seed: int = 0,
+    lengths: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    state: ArrayLike | None = None,
 ) -> GradientCheck:
     """Check ∂C/∂θ and ∂C/∂x of a network on some samples.
 
@@ -152,7 +157,8 @@ def check_gradient(
     A complex step is excused only where rounding alone decides the side. More than 5 % excused void the check.
 
     Args:
-        net, X, t, weight_decay, sample_weight: as in `cost_and_gradient`; a handful of samples is enough.
+        net, X, t, weight_decay, sample_weight, lengths, mask, state: as in `cost_and_gradient`; a handful of samples is
+            enough. Tokens do not move: of them only ∂C/∂θ is checked.
         method: "complex", "central" or "both".
         epsilon: of the central differences, at least 1e-8: below it rounding hides every error.
         dropout: check with dropout on, at one fixed mask.
@@ -170,9 +176,12 @@ def check_gradient(
         raise HyperparameterError(f"method is 'complex', 'central' or 'both', not {method!r}")
     number("epsilon", epsilon, least=SMALLEST_EPSILON, below=1)
     weight_decay, seed = number("weight_decay", weight_decay, least=0), draw_seed(seed)
-    rows, targets, w = net.prepare(X, t, sample_weight, dtype=np.float64)
-    masks = textbook.dropout_masks(net, seed, 1, np.arange(len(rows)), np.float64) if dropout else None
-    probe = _Probe(net, rows, targets, {"weight_decay": weight_decay, "sample_weight": w, "masks": masks})
+    rows, targets, w = net.prepare(X, t, sample_weight, dtype=np.float64, lengths=lengths, mask=mask)
+    T = textbook.steps_of(net, rows)
+    masks = textbook.dropout_masks(net, seed, 1, np.arange(len(rows)), np.float64, T) if dropout else None
+    h = states(net, state, len(rows))
+    settings = {"weight_decay": weight_decay, "sample_weight": w, "masks": masks, "state": h}
+    probe = _Probe(net, rows, targets, settings)
     with np.errstate(all="ignore"):  # what is not finite is found in the table
         C = float(probe.cost(probe.u))
         if not np.isfinite(C):
@@ -215,10 +224,12 @@ class _Probe:
 
     def __init__(self, net: Network, X: Vector, t: NDArray[Any], settings: dict[str, Any]) -> None:
         self.net, self.t, self.settings, self.shape = net, t, settings, X.shape
-        self.u = np.concatenate([net.theta.astype(np.float64), X.reshape(-1)])
+        self.tokens = X if are_tokens(X) else None  # whole numbers do not move
+        self.u = np.concatenate([net.theta.astype(np.float64), [] if self.tokens is not None else X.reshape(-1)])
 
     def parts(self, u: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-        return u[: self.net.size], u[self.net.size :].reshape(self.shape)
+        X = u[self.net.size :].reshape(self.shape) if self.tokens is None else self.tokens
+        return u[: self.net.size], X
 
     def evaluate(self, u: NDArray[Any]) -> textbook.Evaluation:
         return textbook.evaluate(self.net, *self.parts(u), self.t, **self.settings)
@@ -230,7 +241,8 @@ class _Probe:
         return textbook.backpropagate(self.net, *self.parts(u), self.t, **self.settings)
 
     def flat(self, gradients: Any, input_gradient: NDArray[Any]) -> NDArray[Any]:
-        return np.concatenate([self.net.join(gradients, self.u), input_gradient.reshape(-1)])
+        own = [input_gradient.reshape(-1)] if self.tokens is None else []
+        return np.concatenate([self.net.join(gradients, self.u), *own])
 
     def gradient(self, u: NDArray[Any]) -> NDArray[Any]:
         done = self.backpropagate(u)
@@ -291,7 +303,11 @@ class _Rounding:
             if k > 0:
                 da, _ = net.layers[k].backward(p[k], done.deltas[k], done.caches[k])
                 own = self._signs(da) * (np.abs(da) + ROUNDING * np.abs(da_error)) * (1 + np.abs(done.caches[k - 1].a))
-                error = net.layers[k - 1].delta(p[k - 1], da_error, done.caches[k - 1]) + own
+                layer, cache = net.layers[k - 1], done.caches[k - 1]
+                if layer.state_size:  # the errors of all steps come back through time
+                    error = layer.delta(p[k - 1], da_error + own, cache)
+                else:
+                    error = layer.delta(p[k - 1], da_error, cache) + own
         return self.probe.flat(gradients, da_error / start.total)
 
 
@@ -299,7 +315,7 @@ def _picked(probe: _Probe, analytic: Vector, seed: int) -> Iterator[tuple[str, l
     """For each array its name and the directions that are checked: single entries, then whole directions."""
     net, n = probe.net, len(probe.u)
     spans = [(s.key, s.start, s.stop) for s in net.slots if net.layers[s.stage - 1].trainable]
-    spans.append(("x", net.size, n))
+    spans += [("x", net.size, n)] if n > net.size else []
     free = np.concatenate([net.trainable, np.ones(n - net.size, dtype=bool)])
     random = generator(seed, "check")
     for key, start, stop in spans:

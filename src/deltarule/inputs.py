@@ -1,15 +1,16 @@
 """What comes in from outside: X, targets and sample weights, checked once and given the form that engines take.
 
 Rows of X `(m, *input_shape)` in the network's dtype (uint8 means x/255); targets as int64 labels `(m,)` or
-rows `(m, K)`. A message names the row and the column (from 0, as NumPy indexes them).
+rows `(m, K)`. Sequences are numbers `(m, T, n)` or tokens `(m, T)`, their weights `(m, T)` where some end early, and
+targets of every step `(m, T)` or `(m, T, K)`. A message names row, step and column (from 0, as NumPy indexes them).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from numbers import Real
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -31,7 +32,10 @@ __all__ = [
     "ready_rows",
     "sample_rows",
     "sample_weights",
+    "states",
+    "step_weights",
     "target_rows",
+    "vector",
 ]
 
 SUM_TOLERANCE = 1e-3  # how far from 1 the rows of soft targets may sum before they are refused
@@ -62,6 +66,8 @@ def converted(found: NDArray[Any], what: str, dtype: DTypeLike) -> NDArray[Any]:
 def is_one_sample(net: Architecture, X: NDArray[Any]) -> bool:
     """Whether X is a single sample of the network's input shape, not a batch; an image may be flat or lack channels."""
     shape = net.input_shape
+    if _are_tokens(net, X):
+        return X.ndim == 1
     if X.ndim == len(shape) and all(n in (None, k) for n, k in zip(shape, X.shape)):
         return True
     flat = flat_size(shape)
@@ -80,6 +86,12 @@ def sample_rows(net: Architecture, X: Any, dtype: DTypeLike, *, as_it_is: bool =
         rows = rows[None]
     if len(rows) == 0:
         raise DataError("X is empty: there is no row in it")
+    if net.input_shape[0] is None and rows.ndim > 1 and rows.shape[1] == 0:
+        raise DataError("the sequences of X are empty: a sequence has a step or more")
+    if _are_tokens(net, rows):
+        return _tokens(rows, net.input_shape[1] or 0)
+    if net.input_shape == (None, 1) and rows.ndim == 2:
+        rows = rows[..., None]  # one number a step
     rows = rows.reshape(len(rows), *_sample_shape(net.input_shape, rows.shape[1:]))
     dtype = np.dtype(dtype)
     if as_it_is and rows.dtype in _AS_THEY_ARE:
@@ -91,6 +103,26 @@ def sample_rows(net: Architecture, X: Any, dtype: DTypeLike, *, as_it_is: bool =
     return converted(rows, "X", dtype)
 
 
+TOKEN_TYPES = (np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.int64))
+
+
+def _are_tokens(net: Architecture, X: NDArray[Any]) -> bool:
+    """Whether whole numbers `(m, T)`, or `(T,)` of one sample, stand for places in a vocabulary."""
+    return net.input_shape[0] is None and net.input_shape != (None, 1) and X.dtype.kind in "iu" and X.ndim in (1, 2)
+
+
+def _tokens(rows: NDArray[Any], n: int) -> NDArray[Any]:
+    """Tokens 0 … n − 1, where they are and as short as they are, if engines read them so."""
+    for at, part in chunks(rows):
+        wrong = (part < 0) | (part >= n)
+        if wrong.any():
+            i, step = np.argwhere(wrong)[0]
+            raise DataError(
+                f"X holds the token {part[i, step]} at row {at + i}, step {step}; seq({n}) takes tokens 0 … {n - 1}"
+            )
+    return rows if rows.dtype in TOKEN_TYPES else rows.astype(np.int64)
+
+
 def ready_rows(net: Architecture, X: Any, dtype: np.dtype[Any]) -> NDArray[Any] | None:
     """X as `sample_rows` would give it, where a glance tells that nothing need be done; None where it does not.
 
@@ -98,7 +130,12 @@ def ready_rows(net: Architecture, X: Any, dtype: np.dtype[Any]) -> NDArray[Any] 
     """
     if type(X) is not np.ndarray or X.size > GLANCE or not X.size:
         return None
-    if not (X.dtype == dtype or X.dtype == np.uint8) or not X.flags.c_contiguous or not X.flags.aligned:
+    if (
+        net.input_shape[0] is None
+        or not (X.dtype == dtype or X.dtype == np.uint8)
+        or not X.flags.c_contiguous
+        or not X.flags.aligned
+    ):
         return None
     rows = X[None] if X.shape == net.input_shape else X
     if rows.shape[1:] != net.input_shape:
@@ -134,43 +171,87 @@ def _sample_shape(wanted: Shape, given: tuple[int, ...]) -> tuple[int, ...]:
     )
 
 
-def target_rows(net: Architecture, t: ArrayLike, m: int, dtype: Any, *, multilabel: bool = False) -> NDArray[Any]:
-    """Targets for m samples: int64 labels `(m,)` where integers name classes, else rows `(m, K)` in the given dtype."""
-    k, rows = net.n_outputs, numbers(t, "the targets")
+def target_rows(
+    net: Architecture,
+    t: ArrayLike,
+    rows: NDArray[Any],
+    dtype: Any,
+    *,
+    multilabel: bool = False,
+    weights: NDArray[Any] | None = None,
+) -> NDArray[Any]:
+    """Targets for the rows of X: int64 labels `(m,)` where integers name classes, else rows `(m, K)` in the dtype.
+
+    Where every step is answered they are `(m, T)` or `(m, T, K)`; at steps of weight 0 they may be anything.
+    """
+    found, m = numbers(t, "the targets"), len(rows)
     if net.shapes[-1][0] is None:
-        raise ShapeError(f"{net.spec} answers at every time step, and targets of sequences are not taken yet")
-    if rows.ndim == 0 or (m == 1 and k > 1 and rows.shape == (k,)):  # the target of one sample
-        rows = rows[None]
-    if len(rows) != m:
-        raise ShapeError(f"X has {m} rows, the targets {len(rows)}")
+        return _targets_of_steps(net, found, (m, rows.shape[1]), dtype, multilabel, weights)
+    k = net.n_outputs
+    if found.ndim == 0 or (m == 1 and k > 1 and found.shape == (k,)):  # the target of one sample
+        found = found[None]
+    if len(found) != m:
+        raise ShapeError(f"X has {m} rows, the targets {len(found)}")
+    if found.shape not in ((m,), (m, k)) or (found.shape == (m,) and k > 1 and multilabel):
+        _refuse_shape(found.shape, k, f"({m}", multilabel)
+    return _checked_targets(net, found, dtype, lambda row: f"row {row}")
+
+
+def _targets_of_steps(
+    net: Architecture, found: NDArray[Any], shape: tuple[int, int], dtype: Any, multilabel: bool, w: NDArray[Any] | None
+) -> NDArray[Any]:
+    k, (m, T) = net.n_outputs, shape
+    if m == 1 and found.shape in ((T,), (T, k)):  # of one sample
+        found = found[None]
+    if found.shape[:1] != (m,):
+        raise ShapeError(f"X has {m} sequences, the targets {len(found) if found.ndim else 1}")
+    if found.shape[1:2] != (T,):
+        raise ShapeError(f"{net.spec} answers at each of the {T} steps of X; the targets have the shape {found.shape}")
+    if found.shape not in (shape, (*shape, k)) or (found.shape == shape and k > 1 and multilabel):
+        _refuse_shape(found.shape, k, f"({m}, {T}", multilabel)
+    flat = found.reshape(m * T, *found.shape[2:])
+    if w is not None and w.ndim == 2 and not w.all():  # what stands where there is no step must only do no harm
+        harmless = np.zeros((m * T, *(1,) * (flat.ndim - 1)), flat.dtype) + (np.arange(k) == 0 if flat.ndim == 2 else 0)
+        flat = np.where((w != 0).reshape(m * T, *(1,) * (flat.ndim - 1)), flat, harmless.astype(flat.dtype))
+    checked = _checked_targets(net, flat, dtype, lambda row: f"row {row // T}, step {row % T}")
+    return checked.reshape(m, T, *checked.shape[1:])
+
+
+def _refuse_shape(shape: tuple[int, ...], k: int, rows: str, multilabel: bool) -> NoReturn:
+    """`rows` is how the shapes that are taken begin, "(70" or "(70, 50"."""
+    alone = f"{rows})" if "," in rows else f"{rows},)"
+    if multilabel:
+        raise ShapeError(f"multilabel targets are rows {rows}, {k}) of 0 and 1, not {shape}")
+    labels = f"{alone} or {rows}, 1)" if k == 1 else f"{rows}, {k}), or {alone} for classes"
+    raise ShapeError(f"targets of {k} output{'s' * (k > 1)} have the shape {labels}, not {shape}")
+
+
+def _checked_targets(net: Architecture, rows: NDArray[Any], dtype: Any, place: Callable[[int], str]) -> NDArray[Any]:
+    """Labels `(m,)` of several outputs, or rows `(m, K)`, finite and as the cost demands; `place` names a row."""
+    k = net.n_outputs
     check_finite(rows, "the targets")
     if k > 1 and rows.ndim == 1:
-        if multilabel:
-            raise ShapeError(f"multilabel targets are rows (m, {k}) of 0 and 1, not labels (m,)")
-        return _labels(rows, k)
-    if rows.shape not in ((m, k), (m,) if k == 1 else (m, k)):
-        labels = f"({m},) or ({m}, 1)" if k == 1 else f"({m}, {k}), or ({m},) for classes"
-        raise ShapeError(f"targets of {k} output{'s' * (k > 1)} have the shape {labels}, not {rows.shape}")
-    rows = converted(rows.reshape(m, k), "the targets", dtype)
-    _check_domain(net, rows)
+        return _labels(rows, k, place)
+    rows = converted(rows.reshape(len(rows), k), "the targets", dtype)
+    _check_domain(net, rows, place)
     if isinstance(net.output.cost, CrossEntropy):
         rows = rows / rows.sum(axis=1, keepdims=True)  # to the last bit: δ = ŷ − t holds for Σ t = 1 alone
     return rows
 
 
-def _labels(t: NDArray[Any], k: int) -> NDArray[np.int64]:
+def _labels(t: NDArray[Any], k: int, place: Callable[[int], str]) -> NDArray[np.int64]:
     with np.errstate(invalid="ignore"):  # 1e300 is no class, and found so
         labels = t.astype(np.int64)
     wrong = np.flatnonzero((labels != t) | (labels < 0) | (labels >= k))
     if len(wrong):
         raise DataError(
-            f"the target at row {wrong[0]} is {t[wrong[0]]}; a network with {k} outputs takes classes 0 … {k - 1} "
-            f"or rows of {k} numbers"
+            f"the target at {place(int(wrong[0]))} is {t[wrong[0]]}; a network with {k} outputs takes classes "
+            f"0 … {k - 1} or rows of {k} numbers"
         )
     return labels
 
 
-def _check_domain(net: Architecture, rows: NDArray[Any]) -> None:
+def _check_domain(net: Architecture, rows: NDArray[Any], place: Callable[[int], str]) -> None:
     """What a cost demands of its targets."""
     cost = net.output.cost
     if isinstance(cost, CrossEntropy):
@@ -184,16 +265,17 @@ def _check_domain(net: Architecture, rows: NDArray[Any]) -> None:
         return
     if bad.any():
         row = int(np.argmax(bad))
-        raise DataError(f"the target at row {row} is {rows[row]}; cost '{cost.name}' takes {demand}")
+        raise DataError(f"the target at {place(row)} is {rows[row]}; cost '{cost.name}' takes {demand}")
 
 
-def sample_weights(weights: ArrayLike | None, m: int, dtype: Any) -> NDArray[Any] | None:
-    """Weights `(m,)` in the given dtype: finite, none negative, some positive."""
+def sample_weights(weights: ArrayLike | None, m: int, dtype: Any, *, steps: int | None = None) -> NDArray[Any] | None:
+    """Weights `(m,)` in the given dtype, or of sequences `(m, T)`: finite, none negative, some positive."""
     if weights is None:
         return None
     given = numbers(weights, "sample_weight")
-    if given.shape != (m,):
-        raise ShapeError(f"sample_weight has the shape {given.shape}; {m} rows take ({m},)")
+    if given.shape != (m,) and (steps is None or given.shape != (m, steps)):
+        of_steps = "" if steps is None else f", or ({m}, {steps}) for their steps"
+        raise ShapeError(f"sample_weight has the shape {given.shape}; {m} rows take ({m},){of_steps}")
     w = converted(given, "sample_weight", dtype)
     if (w < 0).any() or not (w > 0).any():
         raise DataError("sample weights must not be negative, and some must be positive")
@@ -204,9 +286,76 @@ def sample_weights(weights: ArrayLike | None, m: int, dtype: Any) -> NDArray[Any
     return w
 
 
+def step_weights(
+    net: Architecture,
+    rows: NDArray[Any],
+    weights: NDArray[Any] | None,
+    lengths: ArrayLike | None,
+    mask: Any,
+    dtype: Any,
+) -> NDArray[Any] | None:
+    """w_it = wᵢ maskᵢₜ `(m, T)` where sequences end early, or leave out steps; else the weights as they are."""
+    if lengths is None and mask is None:
+        return weights
+    if net.input_shape[0] is not None:
+        raise ShapeError(f"lengths and mask are for sequences, and {net.spec} takes {shape_text(net.input_shape)}")
+    if lengths is not None and mask is not None:
+        raise DataError("give lengths or a mask, not both")
+    m, T = rows.shape[:2]
+    counts = _within(lengths, m, T) if mask is None else _mask(mask, m, T)
+    if weights is None:
+        return counts.astype(dtype)
+    return np.where(counts, weights if weights.ndim == 2 else weights[:, None], 0).astype(dtype)
+
+
+def states(net: Architecture, state: ArrayLike | None, m: int) -> NDArray[Any] | None:
+    """An incoming state `(m, n_state)`, that of all recurrent layers side by side; None where there is none."""
+    if state is None:
+        return None
+    given = numbers(state, "state")
+    if given.shape != (m, net.n_state) or not net.n_state:
+        raise ShapeError(
+            f"the state has the shape {given.shape}; {net.spec} takes ({m}, {net.n_state}) for {m} sequences"
+            if net.n_state else f"{net.spec} has no recurrent layer, and so no state"
+        )  # fmt: skip
+    return converted(given, "state", given.dtype if given.dtype.kind == "f" else np.float64)
+
+
+def vector(net: Architecture, theta: ArrayLike) -> NDArray[Any]:
+    """θ as a vector of the network's dtype."""
+    found = numbers(theta, "θ")
+    if found.shape != (net.size,):
+        raise ShapeError(f"θ has {net.size} entries, the vector has the shape {found.shape}")
+    return np.require(found, getattr(net, "dtype", found.dtype), ["C", "A"])
+
+
+def _within(lengths: ArrayLike | None, m: int, T: int) -> NDArray[np.bool_]:
+    """Which steps lie within the lengths of their sequences."""
+    given = numbers(lengths, "lengths")
+    if given.shape != (m,):
+        raise ShapeError(f"lengths has the shape {given.shape}; {m} sequences take ({m},)")
+    wrong = np.flatnonzero((given != np.floor(given)) | (given < 1) | (given > T))
+    if len(wrong):
+        raise DataError(f"the length of row {wrong[0]} is {given[wrong[0]]}; X has {T} steps, and a length is 1 … {T}")
+    return np.arange(T) < given[:, None]
+
+
+def _mask(mask: Any, m: int, T: int) -> NDArray[np.bool_]:
+    """A mask as yes and no; every sequence has a step at least."""
+    given = numbers(mask, "mask")
+    if given.shape != (m, T):
+        raise ShapeError(f"mask has the shape {given.shape}; {m} sequences of {T} steps take ({m}, {T})")
+    if not np.isin(given, (0, 1)).all():
+        raise DataError("a mask holds True and False, or 1 and 0")
+    empty = np.flatnonzero(~given.astype(bool).any(axis=1))
+    if len(empty):
+        raise DataError(f"the mask of row {empty[0]} leaves out every step; leave the row out instead")
+    return given.astype(bool)
+
+
 def class_labels(net: Architecture, t: NDArray[Any]) -> NDArray[np.int64] | None:
     """The class of each row where a classifier's targets are classes: labels, one-hot rows, 0 and 1 for one output."""
-    if not isinstance(net.output.activation, Softmax | Sigmoid):
+    if not isinstance(net.output.activation, Softmax | Sigmoid) or net.shapes[-1][0] is None:
         return None
     if t.ndim == 1:
         return t.astype(np.int64)
@@ -224,6 +373,8 @@ def class_weights(net: Architecture, t: NDArray[Any], given: Any, dtype: Any) ->
     if given is None:
         return None
     labels = class_labels(net, t)
+    if net.shapes[-1][0] is None:
+        raise DataError("class_weight is for one class a row; weigh the steps of sequences by sample_weight (m, T)")
     if labels is None:
         raise DataError("class_weight needs a classifier (softmax or sigmoid outputs) and targets that are classes")
     if not isinstance(given, Mapping):

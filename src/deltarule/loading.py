@@ -34,7 +34,7 @@ def load(path: str | Path) -> Network:
     try:
         if meta["dtype"] not in ("float32", "float64"):
             raise FileFormatError(f"dtype is 'float32' or 'float64', not '{meta['dtype']}'")
-        shape = Architecture(meta["network"], cost=meta["cost"])
+        shape = Architecture(meta["network"], cost=meta["cost"], time=found.get("time", "mean"))
         files.check_arrays({s.key: s.shape for s in shape.slots}, own, np.dtype(meta["dtype"]))
         before = None
         if meta["preprocessing"] is not None:

@@ -224,50 +224,95 @@ class Network(Architecture):
         sample_weight: ArrayLike | None = None,
         class_weight: Any = None,
         dtype: DTypeLike | None = None,
+        lengths: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
     ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]:
         """(X, t, weights) checked and in the form that engines take; `preprocessing` is applied where there is one.
 
-        With a dtype all are of that type; without one X stays uint8, float32 or float64 if it is.
+        With a dtype all are of that type; without one X stays uint8, float32 or float64 if it is. Weights are `(m,)`,
+        or `(m, T)` where lengths, a mask or the weights given tell the steps of sequences apart.
         """
         rows, _ = self._rows(X, dtype)
         dtype = self.dtype if dtype is None else dtype
+        steps = rows.shape[1] if self.input_shape[0] is None else None
+        w = inputs.sample_weights(sample_weight, len(rows), dtype, steps=steps)
+        w = inputs.step_weights(self, rows, w, lengths, mask, dtype)
         raw = t if self.preprocessing is None else self.preprocessing.targets(t)
-        targets = inputs.target_rows(self, raw, len(rows), dtype, multilabel=self.multilabel)
-        return rows, targets, self.weigh(targets, sample_weight, class_weight, dtype)
+        targets = inputs.target_rows(self, raw, rows, dtype, multilabel=self.multilabel, weights=w)
+        return rows, targets, self.weigh(targets, w, class_weight, dtype)
 
     def weigh(
         self, targets: NDArray[Any], sample_weight: ArrayLike | None, class_weight: Any, dtype: DTypeLike | None = None
     ) -> NDArray[Any] | None:
         """The weights of rows whose prepared targets are given: sample weights times class weights."""
         dtype = self.dtype if dtype is None else dtype
-        weights = inputs.sample_weights(sample_weight, len(targets), dtype)
+        steps = sample_weight.shape[1] if isinstance(sample_weight, np.ndarray) and sample_weight.ndim == 2 else None
+        weights = inputs.sample_weights(sample_weight, len(targets), dtype, steps=steps)
         if isinstance(class_weight, Mapping) and self.preprocessing is not None and class_weight:  # it names labels
             indices = self.preprocessing.targets(list(class_weight)).tolist()
             class_weight = dict(zip(indices, class_weight.values()))
         by_class = inputs.class_weights(self, targets, class_weight, dtype)
         if weights is None or by_class is None:
             return by_class if weights is None else weights
-        return inputs.sample_weights(weights * by_class, len(targets), dtype)
+        by_class = by_class if weights.ndim == 1 else by_class[:, None]
+        return inputs.sample_weights(weights * by_class, len(targets), dtype, steps=steps)
 
     # Forward
 
-    def forward(self, X: Samples) -> NDArray[Any]:
-        """ŷ = a⁽ᴸ⁾ for a batch `(m, …)` → `(m, K)`, or for one sample → `(K,)`; maps stay maps. Dropout is off."""
-        y, one = self._answers(X)
-        y = self._as_maps(y)
-        return y[0] if one else y
+    def forward(
+        self,
+        X: Samples,
+        *,
+        lengths: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
+        state: ArrayLike | None = None,
+        return_state: bool = False,
+    ) -> Any:
+        """ŷ = a⁽ᴸ⁾ for a batch `(m, …)` → `(m, K)`, or for one sample → `(K,)`; maps stay maps. Dropout is off.
 
-    def _answers(self, X: Samples) -> tuple[NDArray[Any], bool]:
-        """(ŷ as rows `(m, K)`, whether X was one sample)."""
+        Args:
+            lengths, mask: of sequences, `(m,)` or `(m, T)`: which steps there are; at the others the state stays.
+            state: of a recurrent network, `(m, n_state)`: where it stands before the first step.
+            return_state: give (ŷ, state behind the last step), for whoever goes on from there.
+        """
+        y, one, after = self._answers(X, lengths, mask, state)
+        y = self._as_maps(y)
+        y = y[0] if one else y
+        return (y, self._after(after)) if return_state else y
+
+    def _answers(
+        self,
+        X: Samples,
+        lengths: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
+        state: ArrayLike | None = None,
+    ) -> tuple[NDArray[Any], bool, NDArray[Any] | None]:
+        """(ŷ as rows `(m, K)`, whether X was one sample, the state behind the last step)."""
         rows, one = self._rows(X)
-        return self._outputs(rows)[1], one
+        if self.input_shape[0] is None:
+            w = inputs.step_weights(self, rows, None, lengths, mask, np.bool_)
+            engine, h = engines.choose("auto", self), inputs.states(self, state, len(rows))
+            _, y, after = engine.outputs_of_sequences(self, self._theta, rows, w, h)
+            return y, one, after
+        if (lengths, mask, state) != (None, None, None):
+            raise ShapeError(f"lengths, mask and state are for sequences, and {self.spec} takes none")
+        return self._outputs(rows)[1], one, None
+
+    def _after(self, state: NDArray[Any] | None) -> NDArray[Any]:
+        """The state, where there is a memory that has one."""
+        if state is None or not self.n_state:
+            raise HyperparameterError(f"{self.spec} has no recurrent layer, and so no state")
+        return state
 
     def _as_maps(self, y: NDArray[Any]) -> NDArray[Any]:
         """Rows in the shape that the last layer gives."""
         return y if len(self.shapes[-1]) < 3 else y.reshape(len(y), *self.shapes[-1])
 
-    def _outputs(self, rows: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-        """(z⁽ᴸ⁾, ŷ) of every row."""
+    def _outputs(self, rows: NDArray[Any], time: NDArray[np.bool_] | None = None) -> tuple[NDArray[Any], NDArray[Any]]:
+        """(z⁽ᴸ⁾, ŷ) of every row, or of every step of every row."""
+        if self.input_shape[0] is None:
+            z, y, _ = engines.choose("auto", self).outputs_of_sequences(self, self._theta, rows, time)
+            return z, y
         both: tuple[NDArray[Any], NDArray[Any]] = engines.choose("auto", self).outputs(self, self._theta, rows)
         return both
 
@@ -276,12 +321,13 @@ class Network(Architecture):
         """Whether `predict` answers with classes: softmax and sigmoid outputs do."""
         return isinstance(self.output.activation, Softmax | Sigmoid)
 
-    def predict(self, X: Samples) -> NDArray[Any]:
+    def predict(self, X: Samples, *, lengths: ArrayLike | None = None, mask: ArrayLike | None = None) -> NDArray[Any]:
         """Classes `(m,)` of a classifier (argmax; ŷ ≥ ½ for one output), else the outputs `(m,)` or `(m, K)`.
 
-        With `multilabel=True` one yes/no for each output, `(m, K)`.
+        With `multilabel=True` one yes/no for each output, `(m, K)`. Of sequences that are answered at every step all
+        have a T behind m; lengths and mask are as in `forward`.
         """
-        y, one = self._answers(X)
+        y, one, _ = self._answers(X, lengths, mask)
         answers = self._decide(y)
         return answers[0] if one else answers
 
@@ -296,32 +342,48 @@ class Network(Architecture):
         pre = self.preprocessing
         return labels if pre is None or pre.classes is None else pre.labels(labels)
 
-    def predict_proba(self, X: Samples) -> NDArray[Any]:
+    def predict_proba(
+        self, X: Samples, *, lengths: ArrayLike | None = None, mask: ArrayLike | None = None
+    ) -> NDArray[Any]:
         """Class probabilities `(m, K)`; for one sigmoid output `(m, 2)`, of class 0 and class 1."""
         if not self.is_classifier:
             raise HyperparameterError(
                 f"output '{self.output.activation}' gives no probabilities; use predict or forward"
             )
-        y, one = self._answers(X)
+        y, one, _ = self._answers(X, lengths, mask)
         y = np.concatenate([1 - y, y], axis=-1) if self.n_outputs == 1 else y
         return y[0] if one else y
 
-    def evaluate(self, X: Samples, t: ArrayLike, sample_weight: ArrayLike | None = None) -> dict[str, float]:
-        """The mean cost (without decay) and the accuracy, or for regression rmse and R²."""
-        return self.evaluate_rows(*self.prepare(X, t, sample_weight))
+    def evaluate(
+        self,
+        X: Samples,
+        t: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        lengths: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
+    ) -> dict[str, float]:
+        """The mean cost (without decay) and the accuracy, or for regression rmse and R², over rows or their steps."""
+        return self.evaluate_rows(*self.prepare(X, t, sample_weight, lengths=lengths, mask=mask))
 
     @np.errstate(over="ignore", invalid="ignore")  # scores of a network that left the finite numbers say so themselves
     def evaluate_rows(
         self, rows: NDArray[Any], targets: NDArray[Any], w: NDArray[Any] | None, which: NDArray[np.int64] | None = None
     ) -> dict[str, float]:
         """`evaluate` for what `prepare` returned, or only some of its rows, a few at a time."""
+        time = None if w is None or w.ndim == 1 else w != 0
         if which is None:
-            z, y = self._outputs(rows)
+            z, y = self._outputs(rows, time)
         else:
             n = max(1, AT_A_TIME // flat_size(rows.shape[1:]))
-            parts = [self._outputs(rows[which[k : k + n]]) for k in range(0, len(which), n)]
+            chosen = [which[k : k + n] for k in range(0, len(which), n)]
+            parts = [self._outputs(rows[part], None if time is None else time[part]) for part in chosen]
             z, y = (np.concatenate(part) for part in zip(*parts))
             targets, w = targets[which], None if w is None else w[which]
+        if self.shapes[-1][0] is None:  # a step is a sample
+            (m, T), w = y.shape[:2], w if w is None or w.ndim == 2 else np.repeat(w, y.shape[1])
+            z, y, targets = (a.reshape(m * T, *a.shape[2:]) for a in (z, y, targets))
+        w = None if w is None else w.reshape(-1) if w.size == len(y) else w.max(axis=1)
         labels = np.arange(self.n_outputs)
         as_rows = targets if targets.ndim == y.ndim else (targets[:, None] == labels).astype(self.dtype)
         costs = self.output.value(z, y, as_rows).astype(np.float64)
@@ -343,22 +405,33 @@ class Network(Architecture):
         weight_decay: float = 0.0,
         sample_weight: ArrayLike | None = None,
         theta: ArrayLike | None = None,
-    ) -> tuple[float, NDArray[Any]]:
+        lengths: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
+        state: ArrayLike | None = None,
+        return_state: bool = False,
+    ) -> Any:
         """C and ∂C/∂θ, flat like θ and in its dtype, with dropout off; C = Σ wᵢ C⁽ⁱ⁾ / Σ wᵢ + (λ/2) Σ W².
 
         Args:
             X, t: a batch and its targets.
             weight_decay: λ.
-            sample_weight: w `(m,)`.
+            sample_weight: w `(m,)`, or of the steps of sequences `(m, T)`.
             theta: another θ than the network's own.
+            lengths, mask, state: of sequences, as in `forward`; no gradient passes through an incoming state.
+            return_state: give (C, ∂C/∂θ, state behind the last step).
 
         >>> C, grad = Network("2/2", dtype="float64").cost_and_gradient([[0.0, 0.0]], [1])
         >>> round(C, 6), grad[-2:]
         (0.693147, array([ 0.5, -0.5]))
         """
-        J = self.cost_function(X, t, weight_decay=weight_decay, sample_weight=sample_weight)
+        given: dict[str, Any] = {"lengths": lengths, "mask": mask, "state": state}
+        J = self.cost_function(X, t, weight_decay=weight_decay, sample_weight=sample_weight, **given)
         C, g = J(self._theta if theta is None else theta)
-        return C, g.astype(self.dtype, copy=False)
+        g = g.astype(self.dtype, copy=False)
+        if not return_state:
+            return C, g
+        other = self if theta is None else self._with(self.layers, self.output.cost, inputs.vector(self, theta))
+        return C, g, other.forward(X, **given, return_state=True)[1]
 
     def cost_function(
         self,
@@ -368,25 +441,25 @@ class Network(Architecture):
         weight_decay: float = 0.0,
         sample_weight: ArrayLike | None = None,
         class_weight: Any = None,
+        lengths: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
+        state: ArrayLike | None = None,
     ) -> Callable[[ArrayLike], tuple[float, NDArray[Any]]]:
         """J: θ → (C, ∂C/∂θ) over fixed data, for any minimiser: `scipy.optimize.minimize(J, net.theta, jac=True)`.
 
         It computes in the network's dtype and returns float64.
         """
-        rows, targets, w = self.prepare(X, t, sample_weight, class_weight)
+        rows, targets, w = self.prepare(X, t, sample_weight, class_weight, lengths=lengths, mask=mask)
         weight_decay = number("weight_decay", weight_decay, least=0)
-
-        engine = engines.choose("auto", self)
+        engine, h = engines.choose("auto", self), inputs.states(self, state, len(rows))
+        given = {} if h is None else {"state": h}
 
         def J(at: ArrayLike) -> tuple[float, NDArray[Any]]:
-            theta = inputs.numbers(at, "θ")
-            if theta.shape != (self.size,):
-                raise ShapeError(f"θ has {self.size} entries, the vector has the shape {theta.shape}")
+            theta = inputs.vector(self, at)
             with np.errstate(all="ignore"):
                 C, g = engine.cost_and_gradient(
-                    self, np.require(theta, self.dtype, ["C", "A"]), rows, targets, weight_decay=weight_decay,
-                    sample_weight=w,
-                )  # fmt: skip
+                    self, theta, rows, targets, weight_decay=weight_decay, sample_weight=w, **given
+                )
             return float(C), g.astype(np.float64)
 
         return J
@@ -410,7 +483,7 @@ class Network(Architecture):
         from importlib.metadata import version
 
         try:
-            again = Architecture(self.spec, cost=str(self.output.cost))
+            again = Architecture(self.spec, cost=str(self.output.cost), time=self.time)
         except UnknownNameError as error:
             raise FileFormatError(f"a model file names only what deltarule has: {error}") from None
         if (again.layers, again.output) != (self.layers, self.output):
@@ -423,7 +496,7 @@ class Network(Architecture):
             "multilabel": self.multilabel,
             "seed": self.seed,
             "preprocessing": None if self.preprocessing is None else self.preprocessing.to_json(),
-        }
+        } | ({"time": self.time} if self.time != "mean" else {})
 
 
 def _is_octave(form: str) -> bool:

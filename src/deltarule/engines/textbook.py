@@ -26,7 +26,7 @@ from deltarule.randomness import dropout_mask
 
 __all__ = [
     "Evaluation", "Masks", "Pass", "backpropagate", "clip", "cost_and_gradient", "dropout_masks", "evaluate", "forward",
-    "objection", "outgoing_state", "outputs", "train",
+    "objection", "outgoing_state", "outputs", "outputs_of_sequences", "steps_of", "train",
 ]  # fmt: skip
 
 NUMBERS_AT_ONCE = 2**22  # of the largest layer, where the outputs of a whole data set are wanted
@@ -94,6 +94,27 @@ def outputs(net: Architecture, theta: NDArray[Any], X: NDArray[Any]) -> tuple[ND
     return z, y
 
 
+@np.errstate(over="ignore", invalid="ignore")
+def outputs_of_sequences(
+    net: Architecture,
+    theta: NDArray[Any],
+    X: NDArray[Any],
+    time: NDArray[np.bool_] | None = None,
+    state: NDArray[Any] | None = None,
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """(z⁽ᴸ⁾, ŷ, state) of every sequence; `time` says which steps count, `state` is that before the first."""
+    n = max(1, NUMBERS_AT_ONCE // (X.shape[1] * max(flat_size(shape) for shape in net.shapes)))
+    found = []
+    for at in range(0, len(X), n):
+        part = slice(at, at + n)
+        caches = forward(
+            net, theta, X[part], time=None if time is None else time[part], state=None if state is None else state[part]
+        )
+        found.append((*_last(caches), outgoing_state(net, caches)))
+    z, y, state = (np.concatenate(part) for part in zip(*found))
+    return z, y, state
+
+
 def evaluate(
     net: Architecture,
     theta: Array,
@@ -103,19 +124,20 @@ def evaluate(
     weight_decay: float = 0.0,
     sample_weight: Array | None = None,
     masks: Masks | None = None,
-    time: Array | None = None,
     state: Array | None = None,
 ) -> Evaluation:
     """The pass forward and the cost of a batch X `(m, …)` with targets t: integers `(m,)` or rows `(m, K)`.
 
-    Of sequences that are answered at every step, targets are `(m, T)` or `(m, T, K)`.
+    Of sequences that are answered at every step targets are `(m, T)` or `(m, T, K)`. Weights `(m, T)` are wᵢ maskᵢₜ: a
+    step of weight 0 is none.
     """
     xp = namespace(theta)
-    caches = forward(net, theta, X, masks, time=time, state=state)
+    w = None if sample_weight is None else _like(theta, sample_weight)
+    caches = forward(net, theta, X, masks, time=None if w is None or w.ndim == 1 else w != 0, state=state)
     z, y = _last(caches)
     t = _target_rows(theta, t, y)
     costs = net.output.value(z, y, t)  # C⁽ⁱ⁾
-    w, total = _weights(net, theta, costs, sample_weight, time)
+    w, total = _weights(net, w, costs)
     total = xp.where(total == 0, xp.ones_like(total), total)  # a batch without weight has no gradient
     cost = xp.sum(w * costs) / total
     if weight_decay:
@@ -134,13 +156,12 @@ def backpropagate(
     weight_decay: float = 0.0,
     sample_weight: Array | None = None,
     masks: Masks | None = None,
-    time: Array | None = None,
     state: Array | None = None,
 ) -> Pass:
     """One pass forward and back over a batch."""
     xp = namespace(theta)
     cost, caches, t, w, total = evaluate(
-        net, theta, X, t, weight_decay=weight_decay, sample_weight=sample_weight, masks=masks, time=time, state=state
+        net, theta, X, t, weight_decay=weight_decay, sample_weight=sample_weight, masks=masks, state=state
     )
     p, (z, y) = net.split(theta), _last(caches)
     w = xp.expand_dims(w, axis=-1)
@@ -169,12 +190,11 @@ def cost_and_gradient(
     weight_decay: float = 0.0,
     sample_weight: Array | None = None,
     masks: Masks | None = None,
-    time: Array | None = None,
     state: Array | None = None,
 ) -> tuple[Array, Array]:
     """C and ∂C/∂θ, the latter flat like θ; entries of frozen layers are 0."""
     done = backpropagate(
-        net, theta, X, t, weight_decay=weight_decay, sample_weight=sample_weight, masks=masks, time=time, state=state
+        net, theta, X, t, weight_decay=weight_decay, sample_weight=sample_weight, masks=masks, state=state
     )
     zeros_like = namespace(theta).zeros_like
     parts = [
@@ -184,14 +204,25 @@ def cost_and_gradient(
     return done.cost, net.join(parts, theta)
 
 
-def dropout_masks(net: Architecture, seed: int, step: int, rows: NDArray[Any], dtype: Any) -> dict[int, NDArray[Any]]:
-    """The masks of update `step` (counted from 1) for the data set's `rows`, scaled so that the mean stays."""
+def dropout_masks(
+    net: Architecture, seed: int, step: int, rows: NDArray[Any], dtype: Any, time: int = 1
+) -> dict[int, NDArray[Any]]:
+    """The masks of update `step` (counted from 1) for the data set's `rows`, scaled so that the mean stays.
+
+    The steps of a sequence, `time` of them, have masks of their own, one behind the other.
+    """
     masks = {}
-    for stage, (layer, shape) in enumerate(zip(net.layers, net.shapes), 1):
+    for stage, (layer, own) in enumerate(zip(net.layers, net.shapes), 1):
         if isinstance(layer, Dropout):
-            stays = dropout_mask(seed, step, stage, rows, flat_size(shape), layer.rate)
+            n = flat_size(own) * (time if own[0] is None else 1)
+            stays = dropout_mask(seed, step, stage, rows, n, layer.rate)
             masks[stage] = stays.astype(dtype) / np.dtype(dtype).type(1 - layer.rate)
     return masks
+
+
+def steps_of(net: Architecture, X: NDArray[Any]) -> int:
+    """T where X holds sequences, else 1."""
+    return int(X.shape[1]) if net.input_shape[0] is None else 1
 
 
 def train(
@@ -208,7 +239,7 @@ def train(
     costs: list[float] = []
     for k, (rows, rate, optimizer) in enumerate(zip(part.batches, part.rates.tolist(), part.optimizers)):
         step = part.first_step + k
-        masks = dropout_masks(net, settings.seed, step, rows, theta.dtype)
+        masks = dropout_masks(net, settings.seed, step, rows, theta.dtype, steps_of(net, X))
         w = None if sample_weight is None else sample_weight[rows]
         with np.errstate(all="ignore"):  # what leaves the finite numbers is found below, and named
             C, g = cost_and_gradient(
@@ -266,22 +297,19 @@ def _like(theta: Array, x: Array) -> Array:
 def outgoing_state(net: Architecture, caches: list[Any]) -> Array:
     """The state `(m, n_state)` behind the last step, that of all recurrent layers side by side."""
     states = [cache.state for layer, cache in zip(net.layers, caches) if layer.state_size]
-    return namespace(*states).concat(states, axis=1)
+    a = caches[-1].a
+    return namespace(a).concat(states, axis=1) if states else namespace(a).zeros((a.shape[0], 0), dtype=a.dtype)
 
 
-def _weights(
-    net: Architecture, theta: Array, costs: Array, sample_weight: Array | None, time: Array | None
-) -> tuple[Array, Array]:
-    """The weight of every cost, and what their sum is divided by: w_it = wᵢ maskᵢₜ where steps are answered."""
-    xp = namespace(theta)
-    w = xp.ones_like(real_part(costs))
-    rows = w if w.ndim == 1 else w[:, 0]
-    if sample_weight is not None:
-        rows = xp.reshape(_like(theta, sample_weight), (-1,))
-        w = w * (rows if w.ndim == 1 else xp.expand_dims(rows, axis=-1))
-    if time is not None and w.ndim == 2:
-        w = w * _like(theta, time)
-    return w, xp.sum(rows if net.time == "sum" else w)
+def _weights(net: Architecture, given: Array | None, costs: Array) -> tuple[Array, Array]:
+    """The weight of every cost, and what their sum is divided by: Σ w_it, or, where steps add up, Σ wᵢ."""
+    xp = namespace(costs)
+    ones = xp.ones_like(real_part(costs))  # (m,), or (m, T) where every step is answered
+    if given is None:
+        return ones, xp.sum(ones if net.time == "mean" or ones.ndim == 1 else ones[:, 0])
+    rows = given if given.ndim == 1 else xp.max(given, axis=1)
+    w = rows if ones.ndim == 1 else ones * (given if given.ndim == 2 else xp.expand_dims(given, axis=-1))
+    return w, xp.sum(w if net.time == "mean" else rows)
 
 
 def _inputs(net: Architecture, theta: Array, X: Array) -> Array:

@@ -27,7 +27,7 @@ def divergence(
     X, t, w, _ = samples
     at = step - part.first_step
     rows, rate = list(part.batches)[at], part.rates[at]
-    masks = textbook.dropout_masks(net, settings.seed, step, rows, net.theta.dtype)
+    masks = textbook.dropout_masks(net, settings.seed, step, rows, net.theta.dtype, textbook.steps_of(net, X))
     with np.errstate(all="ignore"):
         done = textbook.backpropagate(
             net, net.theta, X[rows], t[rows], weight_decay=settings.weight_decay,
