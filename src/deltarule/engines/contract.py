@@ -31,6 +31,7 @@ class Slice(NamedTuple):
     rates: NDArray[np.float64]  # η of each update
     optimizers: Sequence[Optimizer]  # with any schedule of theirs resolved
     first_step: int  # the number of the first update, from 1
+    begins: NDArray[np.bool_] | None = None  # of batches of sequences: those that go on from no batch before; None: all
 
     @property
     def batches(self) -> Iterator[NDArray[np.int64]]:
@@ -48,3 +49,4 @@ class Outcome(NamedTuple):
     state: State
     costs: NDArray[np.float64]  # of each mini-batch before its update
     diverged: int | None = None
+    carried: NDArray[Any] | None = None  # where batches go on: the state `(m, n_state)` behind the last that was done

@@ -346,6 +346,7 @@ def train(
     sample_weight: NDArray[Any] | None,
     part: Slice,
     settings: Settings,
+    carried: NDArray[Any] | None = None,
 ) -> Outcome:
     """Run the updates of a slice: θ, state ← optimiser(θ, ∂C/∂θ of the next mini-batch, state)."""
     optimizer = part.optimizers[0]

@@ -196,12 +196,17 @@ def cost_and_gradient(
     done = backpropagate(
         net, theta, X, t, weight_decay=weight_decay, sample_weight=sample_weight, masks=masks, state=state
     )
+    return done.cost, _flat(net, theta, done)
+
+
+def _flat(net: Architecture, theta: Array, done: Pass) -> Array:
+    """∂C/∂θ, flat; 0 for frozen layers."""
     zeros_like = namespace(theta).zeros_like
     parts = [
         part if layer.trainable else {name: zeros_like(g) for name, g in part.items()}
         for layer, part in zip(net.layers, done.gradients)
     ]
-    return done.cost, net.join(parts, theta)
+    return net.join(parts, theta)
 
 
 def dropout_masks(
@@ -234,26 +239,33 @@ def train(
     sample_weight: NDArray[Any] | None,
     part: Slice,
     settings: Settings,
+    carried: NDArray[Any] | None = None,
 ) -> Outcome:
-    """Run the updates of a slice: θ, state ← optimiser(θ, ∂C/∂θ of the next mini-batch, state)."""
+    """Run the updates of a slice: θ, state ← optimiser(θ, ∂C/∂θ of the next mini-batch, state).
+
+    Where sequences go on from batch to batch, `carried` is their state before the first.
+    """
     costs: list[float] = []
     for k, (rows, rate, optimizer) in enumerate(zip(part.batches, part.rates.tolist(), part.optimizers)):
         step = part.first_step + k
         masks = dropout_masks(net, settings.seed, step, rows, theta.dtype, steps_of(net, X))
         w = None if sample_weight is None else sample_weight[rows]
+        carried = None if part.begins is None or part.begins[k] else carried
         with np.errstate(all="ignore"):  # what leaves the finite numbers is found below, and named
-            C, g = cost_and_gradient(
-                net, theta, X[rows], t[rows], weight_decay=settings.weight_decay, sample_weight=w, masks=masks
-            )
-            g = clip(g, settings.clip_norm, settings.clip_value)
+            done = backpropagate(
+                net, theta, X[rows], t[rows], weight_decay=settings.weight_decay, sample_weight=w, masks=masks,
+                state=carried,
+            )  # fmt: skip
+            C, g = done.cost, clip(_flat(net, theta, done), settings.clip_norm, settings.clip_value)
             updated, new_state = optimizer.update(theta, g, state, rate, step, net.decayed)
             if not net.trainable.all():
                 updated = np.where(net.trainable, updated, theta)
             if not (np.isfinite(C) and _all_finite(g) and _all_finite(updated)):
-                return Outcome(theta, state, np.array(costs), step)
+                return Outcome(theta, state, np.array(costs), step, carried)
         costs.append(float(C))
         theta, state = updated, new_state
-    return Outcome(theta, state, np.array(costs))
+        carried = None if part.begins is None else outgoing_state(net, done.caches)
+    return Outcome(theta, state, np.array(costs), carried=carried)
 
 
 def clip(g: Array, norm: float | None, value: float | None) -> Array:

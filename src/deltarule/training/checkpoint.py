@@ -98,6 +98,8 @@ class Checkpoint(NamedTuple):
             fits = fits and state.keys() == begun.state.keys()
             fits = fits and all((a.shape, a.dtype) == (state[k].shape, state[k].dtype) for k, a in begun.state.items())
         fits = fits and s.scheduled.keys() == begun.scheduled.keys()
+        if s.carried is not None:
+            fits = fits and s.carried.ndim == 2 and s.carried.shape[1] == net.n_state and s.carried.dtype == net.dtype
         if not fits or s.batch > run.steps_per_epoch or (s.epoch == run.epochs and s.batch):
             raise FileFormatError(f"{self.path}: the content is not that of {net.spec} and its optimiser and schedule")
 
@@ -233,6 +235,7 @@ def _write(
     arrays = {"theta": theta, "best.theta": s.best.theta}
     arrays |= {f"state.{name}": a for name, a in s.state.items()}
     arrays |= {f"best.state.{name}": a for name, a in (s.best.state or {}).items()}
+    arrays |= {} if s.carried is None else {"carried": s.carried}
     arrays |= {f"history.{name}": a for name, a in history.arrays(s.epoch, costs).items()}
     files.write(path, arrays, content, files.CHECKPOINT)
 
@@ -271,7 +274,9 @@ def _standing(meta: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> tu
         for prefix, part in parts.items():
             if name.startswith(prefix):
                 part[name.removeprefix(prefix)] = a
-    if not {"theta", "best.theta"} <= arrays.keys() or 2 + sum(map(len, parts.values())) != len(arrays):
+    carried = arrays.get("carried")
+    singles = 2 + (carried is not None)
+    if not {"theta", "best.theta"} <= arrays.keys() or singles + sum(map(len, parts.values())) != len(arrays):
         raise ValueError(f"its arrays are {', '.join(arrays):.200}")
     for a in (arrays["theta"], arrays["best.theta"]):
         if a.dtype.kind != "f" or a.ndim != 1 or not np.isfinite(a).all():
@@ -279,4 +284,6 @@ def _standing(meta: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> tu
     history = History.from_arrays(parts["history."], list(map(str, meta["columns"])), values["epoch"])
     best = Best(best_epoch, arrays["best.theta"], parts["best.state."] or None)
     history.best_epoch, history.best_theta = best_epoch, best.theta if best_epoch else None
-    return Standing(parts["state."], scheduled, best, stopped=meta["stopped"], **values), history
+    if carried is not None and not np.isfinite(carried).all():
+        raise ValueError("the state of the sequences is not finite")
+    return Standing(parts["state."], scheduled, best, stopped=meta["stopped"], carried=carried, **values), history

@@ -22,16 +22,17 @@ def divergence(
     step: int,
     epoch: int,
     settings: Settings,
+    carried: NDArray[Any] | None = None,
 ) -> DivergenceError:
     """The error for update `step` of a slice, which gave a number that is not finite at the network's θ."""
-    X, t, w, _ = samples
+    X, t, w = samples[:3]
     at = step - part.first_step
     rows, rate = list(part.batches)[at], part.rates[at]
     masks = textbook.dropout_masks(net, settings.seed, step, rows, net.theta.dtype, textbook.steps_of(net, X))
     with np.errstate(all="ignore"):
         done = textbook.backpropagate(
             net, net.theta, X[rows], t[rows], weight_decay=settings.weight_decay,
-            sample_weight=None if w is None else w[rows], masks=masks,
+            sample_weight=None if w is None else w[rows], masks=masks, state=carried,
         )  # fmt: skip
     layer, what, k = _first_fault(net, done)
     sample = None if k is None else int(rows[k])

@@ -22,6 +22,7 @@ from deltarule.training.checkpoint import Keeper
 from deltarule.training.divergence import divergence
 from deltarule.training.history import History
 from deltarule.training.standing import Best, Rows, Samples, Standing
+from deltarule.training.windows import mini_batches
 
 __all__ = ["Callbacks", "EarlyStopping", "Loop", "Plan"]
 
@@ -53,19 +54,23 @@ class Plan(NamedTuple):
     batch_size: int
     shuffle: Order
     drop_last: bool
+    truncate: int | None
     record_steps: bool
     early_stopping: EarlyStopping | None
     on_divergence: str
     settings: Settings
     engine: Any
 
-    def rows(self, data: Samples, epoch: int) -> tuple[Rows, Rows]:
-        """The rows of an epoch (from 0) in order, and where each mini-batch ends."""
+    def rows(self, data: Samples, epoch: int) -> tuple[Rows, Rows, NDArray[np.bool_] | None]:
+        """The rows of an epoch (from 0) in order, where each mini-batch ends, and which begin sequences."""
         rows = order(data.m, self.shuffle, self.settings.seed, epoch)
         ends = np.arange(1, count(len(rows), self.batch_size, self.drop_last) + 1) * self.batch_size
-        return rows if data.rows is None else data.rows[rows], np.minimum(ends, len(rows))
+        rows, ends = rows if data.rows is None else data.rows[rows], np.minimum(ends, len(rows))
+        return (rows, ends, None) if data.windows == 1 else mini_batches(rows, ends, data.windows)
 
-    def part(self, rows: Rows, ends: Rows, standing: Standing, steps_per_epoch: int) -> Slice:
+    def part(
+        self, rows: Rows, ends: Rows, begins: NDArray[np.bool_] | None, standing: Standing, steps_per_epoch: int
+    ) -> Slice:
         """The updates that follow, over the given rows, with their rates and constants."""
         n, total = len(ends), steps_per_epoch * self.epochs
         at = standing.epoch * steps_per_epoch + standing.batch  # the step, but for returns to the best weights
@@ -75,7 +80,7 @@ class Plan(NamedTuple):
         optimizers = [self.optimizer.at(p) for p in places]
         if self.constant:
             rates, optimizers = rates * n, optimizers * n
-        return Slice(rows, ends, np.array(rates, np.float64), optimizers, standing.step + 1)
+        return Slice(rows, ends, np.array(rates, np.float64), optimizers, standing.step + 1, begins)
 
     @property
     def constant(self) -> bool:
@@ -101,7 +106,7 @@ class Plan(NamedTuple):
             "seed": self.settings.seed, "on_divergence": self.on_divergence,
             "early_stopping": None if stopping is None else [stopping.patience, stopping.min_delta],
             "engine": self.engine.__name__.rpartition(".")[2],
-        }  # fmt: skip
+        } | ({"truncate": self.truncate} if self.truncate else {})  # fmt: skip
 
 
 def _text(value: Any) -> str:
@@ -177,30 +182,32 @@ class Loop:
 
     def _epoch(self) -> None:
         """The rest of an epoch, slice by slice."""
-        rows, ends = self.plan.rows(self.data, self.standing.epoch)
+        rows, ends, begins = self.plan.rows(self.data, self.standing.epoch)
         starts = np.concatenate([[0], ends])
         while self.standing.batch < len(ends) and not (self.pace.by_step and self.run.stopped):
             at = self.standing.batch
             last = min(at + self.pace.updates(), len(ends))
-            part = rows[starts[at] : starts[last]], ends[at:last] - starts[at]
+            first = None if begins is None else begins[at:last]
+            part = rows[starts[at] : starts[last]], ends[at:last] - starts[at], first
             self._slice(self.plan.part(*part, self.standing, self.run.steps_per_epoch))
         self._end_epoch()
 
     def _slice(self, part: Slice) -> None:
         run, s, began = self.run, self.standing, time.perf_counter()
-        X, t, w, _ = self.data
-        outcome = self.plan.engine.train(run.net, run.net.theta, s.state, X, t, w, part, self.plan.settings)
+        X, t, w = self.data[:3]
+        outcome = self.plan.engine.train(run.net, run.net.theta, s.state, X, t, w, part, self.plan.settings, s.carried)
         run.net.theta[...] = outcome.theta
         run.step = s.step + len(outcome.costs)
         if self.plan.record_steps:
             run.history.step_cost += outcome.costs.tolist()
         if outcome.diverged is not None:
-            self._diverged(part, outcome.diverged)
+            self._diverged(part, outcome.diverged, outcome.carried)
             return
         shares, n = _shares(part, w), len(part.ends)
         self.standing = s = s._replace(
-            state=outcome.state, batch=s.batch + n, step=run.step, learning_rate=float(part.rates[-1]),
-            total=_add(s.total, shares * outcome.costs), weight=_add(s.weight, shares), seconds=self._seconds(),
+            state=outcome.state, carried=outcome.carried, batch=s.batch + n, step=run.step,
+            learning_rate=float(part.rates[-1]), total=_add(s.total, shares * outcome.costs),
+            weight=_add(s.weight, shares), seconds=self._seconds(),
         )  # fmt: skip
         run.learning_rate, run.cost = s.learning_rate, s.cost
         self.pace.took(n, time.perf_counter() - began)
@@ -219,7 +226,7 @@ class Loop:
         run, s, history = self.run, self.standing, self.run.history
         run.epoch += 1
         scores = {} if self.held is None else {
-            f"validation_{k}": v for k, v in run.net.evaluate_rows(*self.held).items()
+            f"validation_{k}": v for k, v in run.net.evaluate_rows(*self.held[:4]).items()
         }  # fmt: skip
         if self.plan.on_divergence == "restore":
             scores = {"restored": s.restored, **scores}
@@ -231,7 +238,7 @@ class Loop:
         margin = self.plan.early_stopping.min_delta if self.plan.early_stopping else 0.0
         waited = 0 if watched < s.mark - margin else s.waited + 1
         self.standing = s._replace(
-            epoch=run.epoch, batch=0, total=0.0, weight=0.0, best=best, lowest=lowest, waited=waited,
+            epoch=run.epoch, batch=0, carried=None, total=0.0, weight=0.0, best=best, lowest=lowest, waited=waited,
             mark=watched if waited == 0 else s.mark, scheduled=self.plan.schedule.observe(s.scheduled, watched),
             seconds=self._seconds(),
         )  # fmt: skip
@@ -249,10 +256,10 @@ class Loop:
                 f"{self.run.history.best_epoch} are back"
             )
 
-    def _diverged(self, part: Slice, step: int) -> None:
+    def _diverged(self, part: Slice, step: int, carried: NDArray[Any] | None) -> None:
         """End with all that is known about it, or go back to the best weights with half the rate."""
         run, s, best = self.run, self.standing, self.standing.best
-        error = divergence(run.net, self.data, part, step, s.epoch + 1, self.plan.settings)
+        error = divergence(run.net, self.data, part, step, s.epoch + 1, self.plan.settings, carried)
         weights = f"the weights of epoch {best.epoch}, the best," if best.epoch else "the initial weights"
         again = self.plan.on_divergence == "restore" and s.restored < MOST_RESTORATIONS
         if again or best.epoch:
@@ -265,7 +272,7 @@ class Loop:
         )  # fmt: skip
         state = self.plan.optimizer.begin(run.net.theta) if best.state is None else best.state
         self.standing = s._replace(
-            state=state, batch=0, total=0.0, weight=0.0, step=run.step, factor=s.factor / 2, restored=s.restored + 1,
+            state=state, batch=0, carried=None, total=0.0, weight=0.0, step=run.step, factor=s.factor / 2, restored=s.restored + 1,
             seconds=self._seconds(),
         )  # fmt: skip
         self._tell("on_slice")

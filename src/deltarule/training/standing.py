@@ -25,11 +25,12 @@ class Samples(NamedTuple):
     t: NDArray[Any]
     weights: NDArray[Any] | None
     rows: Rows | None = None
+    windows: int = 1  # rows that make one sequence: its windows, one behind the other
 
     @property
     def m(self) -> int:
-        """How many rows are meant."""
-        return len(self.X) if self.rows is None else len(self.rows)
+        """How many rows, or sequences, are meant."""
+        return len(self.X) // self.windows if self.rows is None else len(self.rows)
 
 
 class Best(NamedTuple):
@@ -59,6 +60,7 @@ class Standing(NamedTuple):
     restored: int = 0  # how often that was
     seconds: float = 0.0  # at work so far
     stopped: str = ""  # what a callback said when it asked for the end
+    carried: NDArray[Any] | None = None  # the state `(m, n_state)` with which the sequences of this epoch go on
 
     @property
     def cost(self) -> float:

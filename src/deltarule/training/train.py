@@ -39,6 +39,7 @@ from deltarule.training.checkpoint import Checkpoint, Keeper, alone, newest
 from deltarule.training.history import History
 from deltarule.training.loop import EarlyStopping, Loop, Plan
 from deltarule.training.standing import Samples
+from deltarule.training.windows import cut
 
 __all__ = ["EarlyStopping", "train"]
 
@@ -62,6 +63,9 @@ def train(
     record_steps: bool = False,
     sample_weight: ArrayLike | None = None,
     class_weight: Any = None,
+    lengths: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    truncate: int | None = None,
     clip_norm: float | None = None,
     clip_value: float | None = None,
     on_divergence: str = "raise",
@@ -92,6 +96,10 @@ def train(
         rows: the numbers of the rows of X to train on (and to set some aside of); all, unless said. Nothing is copied.
         record_steps: keep each mini-batch's cost before its update in `history.step_cost`.
         sample_weight: w `(m,)`; class_weight: a mapping class → weight, or "balanced".
+        lengths, mask: of sequences, `(m,)` or `(m, T)`: which steps there are. With `validation=(X, t)` its sequences are
+            whole, or their weights a third in it: (X, t, w), w `(m, T)`.
+        truncate: truncated backpropagation through time: sequences go by in windows of so many steps, one update each;
+            the state goes on from window to window, the gradient does not.
         clip_norm, clip_value: bounds for ‖g‖ and for each |gᵢ| (the value first).
         on_divergence: "raise", or "restore": back to the best weights, with their optimiser's state and half the
             learning rate, and the epoch once more; at most ten times (`history.restored` counts them).
@@ -138,7 +146,7 @@ def train(
         shuffle = lru_cache(maxsize=1)(shuffle)  # the first order is counted, then used
     plan = Plan(
         optimizer, schedule, rate, whole("epochs", epochs), whole("batch_size", batch_size), shuffle, drop_last,
-        record_steps, early_stopping, on_divergence, settings, engines.choose(engine, net, optimizer),
+        truncate, record_steps, early_stopping, on_divergence, settings, engines.choose(engine, net, optimizer),
     )  # fmt: skip
     if early_stopping is not None and not isinstance(early_stopping, EarlyStopping):
         raise HyperparameterError(f"early_stopping is EarlyStopping(patience=…), not {early_stopping!r}")
@@ -147,7 +155,7 @@ def train(
         found = None if folder is None else _newest(folder, resume)
         drawn = found.seed if found is not None and seed is None else draw_seed(seed)
         plan = plan._replace(settings=settings._replace(seed=drawn))
-        whole_data = Samples(*net.prepare(X, t, sample_weight))
+        whole_data = Samples(*net.prepare(X, t, sample_weight, lengths=lengths, mask=mask))
         if rows is not None:
             whole_data = whole_data._replace(rows=row_numbers(rows, whole_data.m))
         data, held = _validation(net, whole_data, validation, drawn)
@@ -155,7 +163,8 @@ def train(
             raise HyperparameterError(
                 "early stopping watches the validation cost: give validation=(X, t) or a fraction"
             )
-        loop = _loop(net, plan, _weighed(net, data, class_weight), held, callbacks, verbose)
+        weighed = cut(net, _weighed(net, data, class_weight), truncate)
+        loop = _loop(net, plan, weighed, held, callbacks, verbose)
         if folder is not None:
             described, content = plan.described(net), _fingerprint(loop.data, held)
             loop.keeper = Keeper(folder, every, plan.epochs, described, content, drawn)
@@ -170,7 +179,7 @@ def _loop(
 ) -> Loop:
     """The loop before its first update."""
     m = len(order(data.m, plan.shuffle, plan.settings.seed, 0))
-    run = Run(net, plan.epochs, count(m, plan.batch_size, plan.drop_last))
+    run = Run(net, plan.epochs, count(m, plan.batch_size, plan.drop_last) * data.windows)
     run.history.seed = plan.settings.seed
     return Loop(run, plan, data, held, [*callbacks, *reporter(verbose)])
 
@@ -196,13 +205,13 @@ def _newest(folder: Path, resume: bool) -> Checkpoint | None:
 def _fingerprint(data: Samples, held: Samples | None) -> str:
     """Of everything that training reads; rows that are held out of the same arrays are hashed as their numbers."""
     if held is None:
-        return fingerprint(*data)
-    return fingerprint(*data, *(held if held.rows is None else [held.rows]))
+        return fingerprint(*data[:4])
+    return fingerprint(*data[:4], *(held[:4] if held.rows is None else [held.rows]))
 
 
 def _weighed(net: Network, data: Samples, class_weight: Any) -> Samples:
     """The training rows with class weights in their weights (by these rows' classes), apart from θ's memory."""
-    X, t, w, rows = data
+    X, t, w, rows, _ = data
     own_t, own_w = (t, w) if rows is None else (t[rows], None if w is None else w[rows])
     weights = net.weigh(own_t, own_w, class_weight)
     _check_classes(net, own_t)
@@ -245,8 +254,8 @@ def _validation(net: Network, data: Samples, validation: Any, seed: int) -> tupl
             if data.weights is not None and not (data.weights[part] > 0).any():
                 raise DataError(f"the rows {name} all have weight 0; change the fraction, the seed or the weights")
         return data._replace(rows=kept), data._replace(rows=held)
-    if not isinstance(validation, Sequence) or len(validation) != 2:
-        raise HyperparameterError("validation is (X, t), or the fraction of the rows to set aside")
+    if not isinstance(validation, Sequence) or len(validation) not in (2, 3):
+        raise HyperparameterError("validation is (X, t), (X, t, weights), or the fraction of the rows to set aside")
     return data, Samples(*net.prepare(*validation))
 
 

@@ -1,0 +1,137 @@
+"""Training on sequences: lengths, windows that carry their state, resuming within an epoch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from deltarule import HyperparameterError, Momentum, Network, ShapeError, train
+from deltarule.engines import textbook
+from deltarule.training import Callback
+from deltarule.training.standing import Samples
+from deltarule.training.windows import cut, mini_batches
+
+Numbers = NDArray[Any]
+
+
+def echo(m: int = 12, T: int = 14, back: int = 2, seed: int = 0) -> tuple[Numbers, Numbers]:
+    """Tokens, and at every step the token of some steps before: nothing can be known without a memory."""
+    tokens = np.random.default_rng(seed).integers(0, 3, (m, T))
+    return tokens, np.concatenate([np.zeros((m, back), int), tokens[:, :-back]], axis=1)
+
+
+def network(spec: str = "seq(3)/rnn(12)/3", **settings: Any) -> Network:
+    return Network(spec, **({"dtype": "float64", "seed": 1} | settings))
+
+
+def fit(net: Network, X: Numbers, t: Numbers, **named: Any) -> Any:
+    settings = {"optimizer": Momentum(0.9), "learning_rate": 0.1, "epochs": 3, "batch_size": 4, "verbose": False}
+    return train(net, X, t, **(settings | named))
+
+
+def test_it_learns_what_was_two_steps_before() -> None:
+    X, t = echo(64, 20)
+    net = network("seq(3)/rnn(24)/3")
+    fit(net, X, t, optimizer="adam", learning_rate=0.02, epochs=60, batch_size=16)
+    assert net.evaluate(*echo(50, 20, seed=1))["accuracy"] > 0.95
+
+
+def test_windows_by_hand() -> None:
+    """Each window is an update, from the state in which the one before left its sequences, at the old weights."""
+    X, t = echo(7, 9)
+    net = network()
+    theta, v = net.theta.copy(), np.zeros(net.size)
+    for first in (0, 3, 6):  # batches of sequences, the last of one
+        state = None
+        for w in (slice(0, 4), slice(4, 8), slice(8, 9)):
+            x, y = X[first : first + 3, w], t[first : first + 3, w]
+            done = textbook.backpropagate(net, theta, x, y, state=state)
+            state = textbook.outgoing_state(net, done.caches)
+            v = 0.9 * v + 0.1 * net.join(done.gradients, theta)
+            theta = theta - v
+    history = fit(net, X, t, epochs=1, batch_size=3, truncate=4, shuffle=False, record_steps=True)
+    np.testing.assert_allclose(net.theta, theta, atol=1e-12)
+    assert len(history.step_cost) == 9
+
+
+def test_lengths_and_masks_are_weights_of_steps() -> None:
+    X, t = echo(5, 8)
+    lengths, nets = np.array([8, 3, 1, 5, 8]), [network() for _ in range(3)]
+    mask = np.arange(8) < lengths[:, None]
+    fit(nets[0], X, t, lengths=lengths)
+    fit(nets[1], X, t, mask=mask)
+    spoilt = np.where(mask, t, -1)  # padding may be anything
+    fit(nets[2], X, spoilt, sample_weight=mask.astype(float))
+    for net in nets[1:]:
+        np.testing.assert_array_equal(net.theta, nets[0].theta)
+    assert nets[0].evaluate(X, spoilt, lengths=lengths) == nets[0].evaluate(X, t, mask=mask)
+
+
+@pytest.mark.parametrize(
+    "named", [{"truncate": 5}, {"truncate": 4, "batch_size": 5}, {"truncate": 3, "drop_last": True}]
+)
+@pytest.mark.parametrize("steps", [1, 4, 7])
+def test_resuming_within_an_epoch(named: dict[str, Any], steps: int, tmp_path: Path) -> None:
+    """The carried state is part of the checkpoint: θ and history are bit for bit those of one go."""
+    X, t = echo()
+
+    class Stop(Callback):
+        def on_step(self, run: Any) -> None:
+            if run.step == steps:
+                raise KeyboardInterrupt
+
+    whole, parts = network(), network()
+    expected = fit(whole, X, t, **named)
+    with pytest.raises(KeyboardInterrupt):
+        fit(parts, X, t, checkpoint=tmp_path, checkpoint_every=0, callbacks=[Stop()], **named)
+    parts = network()
+    history = fit(parts, X, t, checkpoint=tmp_path, resume=True, **named)
+    np.testing.assert_array_equal(parts.theta, whole.theta)
+    assert history.cost == expected.cost
+    with pytest.raises(HyperparameterError, match="truncate"):
+        fit(network(), X, t, checkpoint=tmp_path, resume=True, **(named | {"truncate": 7}))
+
+
+def test_windows_of_rows() -> None:
+    """Sequences in windows without a copy, and the mini-batches of windows."""
+    net = network()
+    X, t = echo(4, 6)
+    data = cut(net, Samples(X, t, None, None), 3)
+    assert np.shares_memory(data.X, X)
+    np.testing.assert_array_equal(data.X[2 * 2 + 1], X[2, 3:])
+    assert (data.m, data.windows) == (4, 2)
+    rows, ends, begins = mini_batches(np.array([3, 0, 2]), np.array([2, 3]), 2)
+    assert rows.tolist() == [6, 0, 7, 1, 4, 5]
+    assert ends.tolist() == [2, 4, 5, 6]
+    assert begins.tolist() == [True, False, True, False]
+    short = cut(net, Samples(X, t, None, None), 4)
+    assert short.weights is not None
+    assert short.weights.tolist() == [[1, 1, 1, 1], [1, 1, 0, 0]] * 4
+
+
+def test_validation_on_sequences() -> None:
+    X, t = echo(20, 8)
+    history = fit(network(), X, t, validation=0.25, truncate=4)
+    assert len(history.validation_cost) == 3
+    w = np.ones((20, 8))
+    w[:, 6:] = 0
+    history = fit(network(), X, t, validation=(X, t, w))
+    assert len(history.validation_cost) == 3
+
+
+@pytest.mark.parametrize(("spec", "named", "error", "said"), [
+    ("seq(3)/rnn(4,last=True)/3", {"truncate": 4}, HyperparameterError, "answers once a sequence"),
+    ("seq(3)/4:tanh/3", {"truncate": 4}, HyperparameterError, "has no recurrent layer"),
+    ("seq(3)/rnn(4)/3", {"truncate": 0}, HyperparameterError, "truncate"),
+    ("seq(3)/rnn(4)/3", {"lengths": [1] * 11}, ShapeError, "12 sequences take"),
+    ("seq(3)/rnn(4)/3", {"engine": "native"}, HyperparameterError, "sequences"),
+])  # fmt: skip
+def test_errors(spec: str, named: dict[str, Any], error: type[Exception], said: str) -> None:
+    X, t = echo()
+    t = t[:, 5] if "last" in spec else t
+    with pytest.raises(error, match=said):
+        fit(network(spec), X, t, **named)
