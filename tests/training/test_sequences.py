@@ -128,7 +128,6 @@ def test_validation_on_sequences() -> None:
     ("seq(3)/4:tanh/3", {"truncate": 4}, HyperparameterError, "has no recurrent layer"),
     ("seq(3)/rnn(4)/3", {"truncate": 0}, HyperparameterError, "truncate"),
     ("seq(3)/rnn(4)/3", {"lengths": [1] * 11}, ShapeError, "12 sequences take"),
-    ("seq(3)/rnn(4)/3", {"engine": "native"}, HyperparameterError, "sequences"),
 ])  # fmt: skip
 def test_errors(spec: str, named: dict[str, Any], error: type[Exception], said: str) -> None:
     X, t = echo()

@@ -272,8 +272,8 @@ class Loop:
         )  # fmt: skip
         state = self.plan.optimizer.begin(run.net.theta) if best.state is None else best.state
         self.standing = s._replace(
-            state=state, batch=0, carried=None, total=0.0, weight=0.0, step=run.step, factor=s.factor / 2, restored=s.restored + 1,
-            seconds=self._seconds(),
+            state=state, batch=0, carried=None, total=0.0, weight=0.0, step=run.step, factor=s.factor / 2,
+            restored=s.restored + 1, seconds=self._seconds(),
         )  # fmt: skip
         self._tell("on_slice")
         if self.keeper is not None:
