@@ -126,6 +126,43 @@ def test_an_infinite_delta_that_is_clipped_is_finite(m: int, dtype: str) -> None
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("sizes", [[3], [8], [3, 5]])
+@pytest.mark.parametrize("n", [3, 64])
+def test_an_infinite_delta_is_no_number_where_inputs_are_zero(n: int, sizes: list[int], dtype: str) -> None:
+    """∞ · 0, however the first layer lies and whatever it passes over."""
+    net = Network([Dense(2, "tanh"), Dense(4, "identity")], input_shape=n, cost="absolute", dtype=dtype)
+    net.theta[...] = 0
+    net.parameters()["2.W"][...] = np.finfo(dtype).max / 2
+    X, t = np.abs(features(net, 8)) + 1, -np.ones((8, 4), dtype)
+    X[:, 1 : n // 2] = 0
+    X[:, 1] = 0
+    found = diverging(net, part(sizes, optimizer("sgd"), 1e-9), X, t, clip_value=0.25)
+    assert found.diverged == 1
+    with np.errstate(all="ignore"):
+        for m in (3, 8):
+            twins = [e.cost_and_gradient(net, net.theta, X[:m], t[:m])[1] for e in (native, textbook)]
+            assert np.isnan(twins[1]).any()
+            np.testing.assert_array_equal(np.isnan(twins[0]), np.isnan(twins[1]))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("frozen", [False, True])
+@pytest.mark.parametrize("sizes", [[3, 3], [3, 5], [8]])
+def test_a_parameter_that_is_not_finite_behind_inputs_that_are_zero(
+    sizes: list[int], frozen: bool, value: float, dtype: str
+) -> None:
+    layers: list[Layer] = [Dense(3, "tanh", trainable=not frozen), Dense(2, "softmax")]
+    net = Network(layers, input_shape=64, dtype=dtype)
+    net.parameters()["1.W"][0, 5] = value
+    X, t = features(net, 8), targets(net, 8, labels=True)
+    X[:, :32] = 0
+    for threads in (1, 2):
+        found = descend(native, net, part(sizes, optimizer("sgd")), X, t, threads=threads)
+        assert (found.diverged, len(found.costs)) == (1, 0)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("m", [2, 8])
 def test_an_update_that_is_not_finite(m: int, dtype: str) -> None:
     """Cost and gradient are finite, θ − ηg is not; or η itself is beyond float32."""

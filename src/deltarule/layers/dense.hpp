@@ -305,6 +305,7 @@ struct Dense : Stage<T> {
     }
     const int height = round_up(batch.m, L), width = matrix.width;
     const T* inputs = below ? panels : worker.panels;
+    const Seen* seen = !below && finite(rows, batch.m) ? worker.seen : nullptr;
     for (int j = 0; j < width; j += PANEL) {
       const int w = width - j < PANEL ? width - j : PANEL;
       row_blocks<T>(rows, [&](int i, int r) INLINE_LAMBDA {
@@ -313,24 +314,30 @@ struct Dense : Stage<T> {
                      worker.block, PANEL};
         if (to.whole) {
           q.out = to.p.gradient + place, q.ldo = matrix.ld, q.start = to.begins ? Start::zero : Start::partial;
-          sums(q, r, w, j, worker);
+          sums(q, r, w, seen ? seen + j / L : nullptr, worker);
         } else {
           if (to.far) fetch(to, place, r, w);
-          sums(q, r, w, j, worker);
+          sums(q, r, w, seen ? seen + j / L : nullptr, worker);
           to.update({place, matrix.ld, worker.block, PANEL, r, w, matrix.used - j, matrix.decayed - j}, to.p, to.u, worker.watch);
         }
       });
     }
   }
-  // columns [j, j + w) of dW: nothing comes from inputs that are zero
-  INLINE void sums(Product<T> q, int r, int w, int j, Worker<T>& worker) const {
-    bool dense = true;
-    for (int c = 0; !below && c < w; c += L) dense = dense && worker.seen[(j + c) / L];
-    if (dense) return strip<Walk::along>(q, r, w, worker.ahead);
+  // some columns of dW: nothing comes from inputs that are zero
+  INLINE void sums(Product<T> q, int r, int w, const Seen* seen, Worker<T>& worker) const {
+    if (!seen || (seen[0] && (w <= L || seen[1]))) return strip<Walk::along>(q, r, w, worker.ahead);
     for (int c = 0; c < w; c += L, q.A += L, q.out += L)
-      if (worker.seen[(j + c) / L]) strip<Walk::along>(q, r, L, worker.ahead);
+      if (seen[c / L]) strip<Walk::along>(q, r, L, worker.ahead);
       else if (q.start == Start::zero)
         for (int i = 0; i < r; i++) store(q.out + i * q.ldo, set(T(0)));
+  }
+  // whether the deltas of these rows are: times zero, an infinite one is no number, and that must be seen
+  bool finite(Span rows, int m) const {
+    V<T> watch = set(T(0));
+    for (int s = 0; s < m; s += L)
+      for (int i = rows.first; i < rows.last; i++) watch = fma(load(at(d, n_out, i, s)), set(T(0)), watch);
+    const T seen = deltarule::DELTARULE_ISA::sum(watch);
+    return seen == seen;
   }
   template <int m>
   __attribute__((noinline)) void gradient_few(const T* x, Worker<T>& worker, const Descending<T>& to, Span rows) {
@@ -358,7 +365,7 @@ struct Dense : Stage<T> {
       for (int i = 0; i < n_out; i++) delta[s * width + i] = d[i * S + s];
       for (int i = n_out; i < width; i++) delta[s * width + i] = 0;
     }
-    changed(rows, to.u.rule != Rule::sgd, [&](int k, int r) INLINE_LAMBDA {
+    changed(rows, to.u.rule != Rule::sgd || !finite({0, n_out}, m), [&](int k, int r) INLINE_LAMBDA {
       NO_UNROLL for (int j = 0; j < width; j += L)
         NO_UNROLL for (int q = 0; q < r; q++) {
           V<T> acc = set(T(0));

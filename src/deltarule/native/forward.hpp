@@ -40,7 +40,7 @@ struct Forward {
       for (int q = 0; q < L && s + q < batch.m; q++)
         for (int k = 0; k < K; k++) {
           const int64_t place = (first + s + q) * K + k;
-          z[place] = top[k * S + q], y[place] = worker.y[k * L + q];
+          z[place] = top[k * S + q] + T(0), y[place] = worker.y[k * L + q] + T(0);  // no -0: its sign hangs on what was passed over
         }
     }
   }

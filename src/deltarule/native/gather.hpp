@@ -1,7 +1,8 @@
 // gather.hpp: rows of X (uint8, float32 or float64, wherever they lie) into the engine's layouts.
 //
 // Inputs are often zero: the edge of an image, words that a text does not have. Where all samples at work have a zero a
-// product with it changes no sum (of finite weights), so it need not be made: `seen` tells where there is anything.
+// product with it changes no sum (of finite numbers, but for the sign of a zero), so it need not be made: `seen` tells
+// where there is anything.
 #pragma once
 #include "stage.hpp"
 

@@ -318,9 +318,18 @@ struct Training {
   void fill(Member me) const {
     each_part(me, [&](const Stage<T>& y, Span rows) {
       y.fill(theta, p.theta, rows);
+      watch(y.matrix, rows, workers[me.id].watch);
       if (descent)
         for (int k = 0; k < descent->n_states; k++) y.fill(static_cast<const T*>(descent->states[k]), p.state[k], rows);
     });
+  }
+  // a parameter that is not finite is seen at once: behind an input that is zero no product would show it
+  void watch(const Matrix& q, Span rows, V<T>& seen) const {
+    for (int i = rows.first; i < rows.last; i++)
+      for (int j = 0; j < q.width; j += L) {
+        const V<T> x = load(p.theta + q.offset + (ptrdiff_t)i * q.ld + j);
+        seen = fma(pick(below<T>(q.used - j) > set(T(0)), x, set(T(0))), set(T(0)), seen);
+      }
   }
   void empty(Member me) const {
     each_part(me, [&](const Stage<T>& y, Span rows) {
