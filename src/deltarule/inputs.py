@@ -120,7 +120,7 @@ def _tokens(rows: NDArray[Any], n: int) -> NDArray[Any]:
             raise DataError(
                 f"X holds the token {part[i, step]} at row {at + i}, step {step}; seq({n}) takes tokens 0 … {n - 1}"
             )
-    return rows if rows.dtype in TOKEN_TYPES else rows.astype(np.int64)
+    return np.require(rows, rows.dtype if rows.dtype in TOKEN_TYPES else np.int64, ["C", "A"])
 
 
 def ready_rows(net: Architecture, X: Any, dtype: np.dtype[Any]) -> NDArray[Any] | None:

@@ -28,7 +28,7 @@ from deltarule.architecture import Architecture
 from deltarule.arrays import Shape
 from deltarule.engines.contract import Outcome, Settings, Slice
 from deltarule.errors import HyperparameterError
-from deltarule.layers import Conv, Dense, Dropout, Layer, MaxPool, MeanPool, Subsample, flat_size
+from deltarule.layers import RNN, Conv, Dense, Dropout, Layer, MaxPool, MeanPool, Subsample, flat_size
 from deltarule.layers.maps import Pair, Windows
 from deltarule.limits import number
 from deltarule.optimizers import Optimizer, State
@@ -42,7 +42,7 @@ except ImportError as error:  # a pure-Python installation
 
 __all__ = [
     "build", "check_environment", "check_threads", "cost_and_gradient", "installed", "objection", "outputs",
-    "resolve_threads", "train", "unavailable",
+    "outputs_of_sequences", "resolve_threads", "train", "unavailable",
 ]  # fmt: skip
 
 _FUNCTIONS = [  # in the order of native/program.hpp, as all tables here
@@ -54,7 +54,7 @@ _COSTS = [
     costs.SquaredError, costs.BinaryCrossEntropy, costs.CrossEntropy, costs.Absolute, costs.Huber, costs.Quantile,
     costs.Poisson,
 ]  # fmt: skip
-_LAYERS: list[type[Layer]] = [Dense, Dropout, Conv, MeanPool, MaxPool, Subsample]
+_LAYERS: list[type[Layer]] = [Dense, Dropout, RNN, Conv, MeanPool, MaxPool, Subsample]
 
 MOST_FEATURES = 2**25  # of a layer
 MOST_PADDED, MOST_KERNELS = 2**24, 2**28  # numbers of a convolution's input with its margins, and of its whole kernels
@@ -119,8 +119,6 @@ def _foreign(net: Architecture) -> str:
             return f"the activation of layer {stage}, {type(layer.f).__name__}, is not one of deltarule's own"
     if type(net.output.cost) not in _COSTS:
         return f"the cost {type(net.output.cost).__name__} is not one of deltarule's own"
-    if net.input_shape[0] is None:
-        return "sequences run on the textbook engine"
     for stage, (layer, below) in enumerate(zip(net.layers, net.shapes), 1):
         if isinstance(layer, Conv) and (reason := _too_large(layer, below)):
             return f"layer {stage} ({layer}): {reason}"
@@ -175,11 +173,13 @@ def _compile(net: Architecture, dtype: np.dtype[Any]) -> Any:
             starts.get((stage, weights), 0), starts.get((stage, "b"), 0),
             dropout_threshold(rate), float(dtype.type(1) / dtype.type(1 - rate)),
             _geometry(layer, below, own), layer.border if isinstance(layer, Conv) else 0.0, _links(layer, below),
+            (starts.get((stage, "U"), 0), starts.get((stage, "h0"), -1), isinstance(layer, RNN) and layer.last),
         ))  # fmt: skip
     cost = net.output.cost
     return _native.Program(
-        layers, net.size, net.output.canonical, _COSTS.index(type(cost)), _parameter(cost), dtype == np.float64
-    )
+        layers, net.size, net.output.canonical, _COSTS.index(type(cost)), _parameter(cost), dtype == np.float64,
+        net.input_shape[0] is None, net.time == "sum",
+    )  # fmt: skip
 
 
 def _geometry(layer: Layer, below: Shape, own: Shape) -> list[int]:
@@ -329,12 +329,55 @@ def cost_and_gradient(
     weight_decay: float = 0.0,
     sample_weight: NDArray[Any] | None = None,
     threads: int | None = None,
+    state: NDArray[Any] | None = None,
 ) -> tuple[float, NDArray[Any]]:
     """C and ∂C/∂θ over all rows, dropout off; the latter flat like θ, 0 in frozen layers."""
-    g, program = np.zeros_like(theta), _program(net, theta.dtype)
-    with _team(program.pace[cost_and_gradient], threads, 6.0 * program.run.products * len(X), 1) as team:
-        C = program.run.gradient(theta, X, t, sample_weight, weight_decay, g, team)
+    g, program, work = np.zeros_like(theta), _program(net, theta.dtype), len(X) * _steps(net, X)
+    w, time = _weights(net, sample_weight)
+    with _team(program.pace[cost_and_gradient], threads, 6.0 * program.run.products * work, 1) as team:
+        C = program.run.gradient(theta, X, t, w, weight_decay, g, team, time, _state(theta, state))
     return C, g
+
+
+# Sequences
+
+
+def outputs_of_sequences(
+    net: Architecture,
+    theta: NDArray[Any],
+    X: NDArray[Any],
+    time: NDArray[np.bool_] | None = None,
+    state: NDArray[Any] | None = None,
+    threads: int | None = None,
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """(z⁽ᴸ⁾, ŷ, state) of every sequence; `time` says which steps count, `state` is that before the first.
+
+    Of a recurrent layer at the top no z is kept: its h stands there.
+    """
+    m, T = X.shape[:2]
+    shape, program = (m, *((T,) if net.shapes[-1][0] is None else ()), net.n_outputs), _program(net, theta.dtype)
+    z, y, after = np.empty(shape, theta.dtype), np.empty(shape, theta.dtype), np.empty((m, net.n_state), theta.dtype)
+    counts = None if time is None else np.ascontiguousarray(time, np.uint8)
+    with _team(program.pace[outputs], threads, 2.0 * program.run.products * m * T, 1) as team:
+        program.run.forward(theta, X, z, y, team, counts, _state(theta, state), after)
+    return z, y, after
+
+
+def _steps(net: Architecture, X: NDArray[Any]) -> int:
+    """T where X holds sequences, else 1."""
+    return int(X.shape[1]) if net.input_shape[0] is None else 1
+
+
+def _state(theta: NDArray[Any], state: NDArray[Any] | None) -> NDArray[Any] | None:
+    return None if state is None else np.ascontiguousarray(state, theta.dtype)
+
+
+def _weights(net: Architecture, w: NDArray[Any] | None) -> tuple[NDArray[Any] | None, NDArray[np.uint8] | None]:
+    """(weights of rows, or of steps that are answered; which steps count) from weights `(m,)` or `(m, T)`."""
+    if w is None or w.ndim == 1:
+        return w, None
+    counts = (w != 0).astype(np.uint8)
+    return (np.ascontiguousarray(w) if net.shapes[-1][0] is None else w.max(axis=1)), counts
 
 
 def train(
@@ -360,22 +403,41 @@ def train(
         if isinstance(layer, Dropout):
             keys[stage - 1] = dropout_key(settings.seed, stage)
     program, updates = _program(net, theta.dtype), len(part.ends)
-    work = 6.0 * program.run.products * int(part.ends[-1]) + 20.0 * net.size * updates
+    work = 6.0 * program.run.products * int(part.ends[-1]) * _steps(net, X) + 20.0 * net.size * updates
+    w, time = _weights(net, sample_weight)
+    begins, states = _going_on(net, part, carried, theta.dtype)
     with _team(program.pace[train], settings.threads, work, updates) as team:
         done = program.run.train(
             theta, new_theta, [state[name] for name in optimizer.remembers],
-            [new_state[name] for name in optimizer.remembers], X, t, sample_weight, part.order, part.ends,
+            [new_state[name] for name in optimizer.remembers], X, t, w, part.order, part.ends,
             part.first_step, rule, values, keys, settings.weight_decay,
             np.inf if settings.clip_norm is None else settings.clip_norm,
-            np.inf if settings.clip_value is None else settings.clip_value, costs, team,
+            np.inf if settings.clip_value is None else settings.clip_value, costs, team, time, begins,
+            states,
         )  # fmt: skip
     if done == updates:
-        return Outcome(new_theta, new_state, costs)
+        rows = int(part.ends[-1] - (part.ends[-2] if updates > 1 else 0))
+        return Outcome(new_theta, new_state, costs, carried=None if states is None else states[:rows])
     diverged = part.first_step + done
     if done == 0:
-        return Outcome(theta, state, costs[:0], diverged)
-    before = Slice(part.order, part.ends[:done], part.rates[:done], part.optimizers[:done], part.first_step)
-    return train(net, theta, state, X, t, sample_weight, before, settings)._replace(diverged=diverged)  # up to there
+        return Outcome(theta, state, costs[:0], diverged, carried)
+    first = None if part.begins is None else part.begins[:done]
+    before = Slice(part.order, part.ends[:done], part.rates[:done], part.optimizers[:done], part.first_step, first)
+    outcome = train(net, theta, state, X, t, sample_weight, before, settings, carried)  # up to there
+    return outcome._replace(diverged=diverged)
+
+
+def _going_on(
+    net: Architecture, part: Slice, carried: NDArray[Any] | None, dtype: np.dtype[Any]
+) -> tuple[NDArray[np.uint8] | None, NDArray[Any] | None]:
+    """(which batches of sequences begin anew, the memory of their states with that of the batch before)."""
+    if part.begins is None:
+        return None, None
+    rows = int(np.diff(part.ends, prepend=0).max())
+    states = np.zeros((max(rows, 0 if carried is None else len(carried)), net.n_state), dtype)
+    if carried is not None:
+        states[: len(carried)] = carried
+    return part.begins.astype(np.uint8), states
 
 
 # The constants of each update, by optimiser (see optimizers.hpp), and what of the state is no array like θ

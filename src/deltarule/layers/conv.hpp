@@ -167,7 +167,7 @@ struct Conv : MapStage<T> {
 
   // back
 
-  void delta(Worker<T>& worker) override {
+  void delta(const Batch<T>&, Worker<T>& worker) override {
     if (!this->top)
       this->each_row(worker.maps, [&](const T* z, const T* a, T* d, int row) INLINE_LAMBDA { activation.through(z, a, d, 1, row); });
   }

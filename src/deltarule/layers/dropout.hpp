@@ -25,7 +25,7 @@ struct Mask {
   INLINE void rows(const Batch<T>& batch, int s, uint32_t (&h)[L]) const {
     const uint32_t step = mix(mix(uint32_t(batch.step) ^ key[0]) ^ uint32_t(uint64_t(batch.step) >> 32));
     for (int q = 0; q < L; q++) {
-      const uint64_t row = uint64_t(batch.row(s + q));
+      const uint64_t row = uint64_t(batch.sequence(s + q));
       h[q] = mix(mix(uint32_t(row) ^ step) ^ uint32_t(row >> 32));
     }
   }
@@ -48,11 +48,12 @@ struct Dropout : Stage<T> {
     for (int s = samples.first; s < samples.last; s += L) {
       const T* x = at(this->below->a, this->n_in, 0, s);
       T *y = at(this->a, this->n_out, 0, s), *m = random.masked ? at(mask, this->n_out, 0, s) : nullptr;
+      const int first = batch.steps ? s / L * this->n_out : 0;  // the steps of a sequence have units of their own
       uint32_t h[L];
       if (m) random.rows(batch, s, h);
       for (int i = 0; i < this->n_out; i++) {
         V<T> v = load(x + i * S);
-        if (m) random.unit(h, i, m + i * S), v = v * load(m + i * S);
+        if (m) random.unit(h, i + first, m + i * S), v = v * load(m + i * S);
         store(y + i * S, v);
       }
     }

@@ -139,7 +139,7 @@ struct Subsample : Pool<T> {
     if (!this->top)
       this->each_row(memory, [&](const T* z, T* a, T*, int row) INLINE_LAMBDA { activation.activate(z, a, 1, row); });
   }
-  void delta(Worker<T>& worker) override {
+  void delta(const Batch<T>&, Worker<T>& worker) override {
     if (!this->top)
       this->each_row(worker.maps, [&](const T* z, const T* a, T* d, int row) INLINE_LAMBDA { activation.through(z, a, d, 1, row); });
   }

@@ -4,6 +4,7 @@
 #include "layers/dense.hpp"
 #include "layers/dropout.hpp"
 #include "layers/pool.hpp"
+#include "layers/recurrent.hpp"
 #include "outputs.hpp"
 
 namespace deltarule::DELTARULE_ISA {
@@ -19,38 +20,49 @@ struct Chain {
   ptrdiff_t map_parameters, map_numbers;  // of the maps' stages; all their numbers of sixteen samples
   int rows;                  // of all stages' parameters
   int n_outputs, most_out, most_in;
+  bool sequences;
+  int last_step;             // the stage that keeps the last step alone; stages above see sixteen samples. n if none does
   Output<T> output;
 
   Stage<T>& top() const { return *stages[n - 1]; }
 
   // for training (sums over samples, masks where keys are given), or forward only, with theta flat; `online` where all
   // batches are of few samples and a gradient is never wanted whole, nor by its rows
-  void build(Arena& objects, const Network& net, Element x, bool training, const Masks* masks, bool online = false) {
+  void build(Arena& objects, const Network& net, const Samples& data, bool training, const Masks* masks, bool online = false) {
+    const Element x = data.element;
+    sequences = net.sequences;
     const Layer &first = net.layers[0], &last = net.layers[net.n_layers - 1];
-    stages = take<Stage<T>*>(objects, net.n_layers + 2);
+    stages = take<Stage<T>*>(objects, 2 * net.n_layers + 2);
     n = 0, maps = 0, parameters = 0, map_parameters = 0, map_numbers = 0, rows = 0, most_out = most_in = 0, lowest = -1;
     int of_maps = 0;           // layers, with the dropout among them
+    int state = 0;             // numbers of it that the layers so far have
+    last_step = 2 * net.n_layers + 2;
     for (int l = 0; l < net.n_layers; l++)
       if (net.layers[l].kind >= Kind::conv) of_maps = l + 1;
     if (of_maps) input_maps(objects, first, x);
-    else if (first.kind != Kind::dense) {
+    else if (sequences ? !(data.tokens && first.kind == Kind::rnn) : first.kind != Kind::dense) {
       auto* input = add<Input<T>>(objects);
       input->n_in = input->n_out = first.n_in, input->gather = gatherer<T>(x);
     }
     for (int l = 0; l < net.n_layers; l++) {
       const Layer& layer = net.layers[l];
-      Stage<T>* stage = make(objects, layer, x, training, masks ? masks->keys[l] : nullptr, l < of_maps, online);
+      Stage<T>* stage = make(objects, layer, data, training, masks ? masks->keys[l] : nullptr, l < of_maps, online, state);
       stage->n_in = layer.n_in, stage->n_out = layer.n_out, stage->trainable = layer.trainable;
       stage->top = l == net.n_layers - 1;
       const bool wide = int64_t(layer.n_in) * layer.n_out >= WIDE && !stage->top;
-      stage->by_rows = training && !of_maps && layer.kind == Kind::dense && (!stage->below || wide) && !(online && !stage->below && layer.trainable);
+      stage->by_rows = training && !of_maps && !sequences && layer.kind == Kind::dense && (!stage->below || wide) && !(online && !stage->below && layer.trainable);
       rows += stage->matrix.rows, parameters += (ptrdiff_t)stage->matrix.rows * stage->matrix.ld;
       if (lowest < 0 && stage->trainable && stage->matrix.rows) lowest = n - 1;
       if (l + 1 == of_maps) flatten(objects, stage, training);
+      if (layer.kind == Kind::rnn && (layer.last || stage->top)) {
+        if (layer.last) last_step = n;
+        auto* end = add<Shown<T>>(objects);
+        end->n_in = end->n_out = layer.n_out, end->last = layer.last, end->top = stage->top, stage->top = false;
+      }
     }
     if (lowest < 0) lowest = n;  // all is frozen
     n_outputs = last.n_out;
-    output = {last.n_out, {last.f, T(last.parameter)}, net.canonical, net.cost, T(net.cost_parameter)};
+    output = {last.n_out, {last.kind == Kind::rnn ? Function::identity : last.f, T(last.parameter)}, net.canonical, net.cost, T(net.cost_parameter)};
   }
 
   // sixteen samples from s on through the maps
@@ -67,7 +79,7 @@ struct Chain {
     worker.few = take<T>(arena, (size_t)FEW * padded(most_in)), worker.row = take<T>(arena, padded(most_in));
     worker.y = take<T>(arena, (size_t)n_outputs * L), worker.t = take<T>(arena, (size_t)n_outputs * L);
     worker.strip = training ? take<T>(arena, (size_t)round_up(most_out, L) * L) : nullptr;
-    worker.panels = training && !maps ? take<T>(arena, Dense<T>::panel_size(stages[0]->n_in, samples)) : nullptr;
+    worker.panels = training && !maps && !sequences ? take<T>(arena, Dense<T>::panel_size(stages[0]->n_in, samples)) : nullptr;
     worker.seen = take<Seen>(arena, padded(stages[0]->n_in) / L), worker.fours = take<int>(arena, padded(most_in) / 4 + 1);
     worker.maps = maps ? take<T>(arena, map_numbers) : nullptr;
     ptrdiff_t scratch = 0;
@@ -81,7 +93,8 @@ struct Chain {
   }
 
   static size_t objects(const Network& net) {  // bytes that `build` takes
-    return size_t(net.n_layers + 2) * (sizeof(Dense<T>) + sizeof(Conv<T>) + sizeof(Subsample<T>) + sizeof(DropoutMaps<T>) + 64) + 64;
+    constexpr size_t each = sizeof(Dense<T>) + sizeof(Conv<T>) + sizeof(Subsample<T>) + sizeof(DropoutMaps<T>) + sizeof(Recurrent<T>) + sizeof(Shown<T>) + 128;
+    return size_t(net.n_layers + 2) * each + 64;
   }
 
  private:
@@ -92,9 +105,10 @@ struct Chain {
     stages[n++] = stage;
     return stage;
   }
-  Stage<T>* make(Arena& objects, const Layer& layer, Element x, bool training, const uint32_t* key, bool of_maps, bool online) {
+  Stage<T>* make(Arena& objects, const Layer& layer, const Samples& data, bool training, const uint32_t* key, bool of_maps, bool online, int& state) {
     switch (layer.kind) {
-      case Kind::dense: return dense(objects, layer, x, training, online);
+      case Kind::dense: return dense(objects, layer, data.element, training, online);
+      case Kind::rnn: return recurrent(objects, layer, data.tokens, state);
       case Kind::dropout:
         if (!of_maps) {
           auto* y = add<Dropout<T>>(objects);
@@ -121,6 +135,16 @@ struct Chain {
     if (y->by_inputs) y->matrix = {parameters, layer.n_in + 1, leading<T>(layer.n_out - 1), padded(layer.n_out - 1), layer.n_out, 0};
     most_in = most_in > layer.n_out ? most_in : layer.n_out;  // for a delta in a row
     most_out = most_out > layer.n_out ? most_out : layer.n_out;
+    return y;
+  }
+  Stage<T>* recurrent(Arena& objects, const Layer& layer, bool tokens, int& state) {
+    auto* y = add<Recurrent<T>>(objects);
+    const int rows = layer.n_in + layer.n_out + 1 + (layer.h0 >= 0), width = padded(layer.n_out - 1);
+    y->activation = {layer.f, T(layer.parameter)}, y->tokens = tokens && !y->below;
+    y->flat_W = layer.W, y->flat_U = layer.U, y->flat_b = layer.b, y->flat_h0 = layer.h0;
+    y->matrix = {parameters, rows, leading<T>(layer.n_out - 1), width, layer.n_out, layer.decays ? layer.n_out : 0, layer.n_in + layer.n_out};
+    y->state = state, state += layer.n_out;
+    most_in = most_in > layer.n_out ? most_in : layer.n_out, most_out = most_out > layer.n_out ? most_out : layer.n_out;
     return y;
   }
   Stage<T>* conv(Arena& objects, const Layer& layer) {

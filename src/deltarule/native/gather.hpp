@@ -88,6 +88,12 @@ struct Input : Stage<T> {
   void place(Arena& arena, int samples, bool) override { this->place_activity(arena, samples, false, false); }
   void forward(const Batch<T>& batch, Worker<T>&, Span, Span samples) override {
     for (int s = samples.first; s < samples.last; s += L) {
+      if (batch.data->tokens) {                        // for layers that take none: 1 in the place of the token
+        T* x = at(this->a, this->n_out, 0, s);
+        for (int i = 0; i < this->n_out; i++) store(x + i * S, set(T(0)));
+        for (int q = 0; q < L; q++) x[batch.token(s + q) * S + q] = T(1);
+        continue;
+      }
       const char* rows[L];
       for (int q = 0; q < L; q++) rows[q] = batch.x(s + q);
       gather(rows, this->n_out, 0, padded(this->n_out), at(this->a, this->n_out, 0, s), nullptr, 0, nullptr);

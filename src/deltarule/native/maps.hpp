@@ -55,20 +55,7 @@ struct MapStage : Stage<T> {
           if (y < 0 || y >= q.height || x < 0 || x >= q.width) store(q.at(memory, c, y, x), set(border));
   }
 
-  // rows of parameters: the shards in their order, and the update
-  void gradient(const Batch<T>&, Worker<T>& worker, const Descending<T>& to, Span rows) override {
-    const Matrix& q = this->matrix;
-    for (int i = rows.first; i < rows.last; i++) {
-      const ptrdiff_t place = q.offset + (ptrdiff_t)i * q.ld;
-      T* row = to.whole ? to.p.gradient + place : worker.row;
-      for (int j = 0; j < q.width; j += L) {
-        V<T> total = to.whole && !to.begins ? load(row + j) : set(T(0));
-        for (int k = 0; k < to.shards.n; k++) total = total + load(to.shards.sums + k * to.shards.size + place + j);
-        store(row + j, total);
-      }
-      if (!to.whole) to.update({place, q.ld, row, q.width, 1, q.width, q.used, q.decayed}, to.p, to.u, worker.watch);
-    }
-  }
+  void gradient(const Batch<T>&, Worker<T>& worker, const Descending<T>& to, Span rows) override { add_shards(this->matrix, worker, to, rows); }
 
  protected:
   INLINE const MapStage& maps_below() const { return *static_cast<const MapStage*>(this->below); }

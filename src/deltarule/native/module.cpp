@@ -15,6 +15,7 @@
 #include <cstdlib>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "native/arena.hpp"
@@ -113,28 +114,41 @@ class Program {  // a network, in one precision
   Network net;
   nb::dlpack::dtype type;
   const Engine& engine;
+  bool answers_once = false;  // a sequence, by its last step
 
  public:
-  // kind, inputs, outputs, activation, its parameter, trainable, decays, W, b, threshold, scale, geometry, border, links
-  using LayerTuple = std::tuple<int, int, int, int, double, bool, bool, int64_t, int64_t, uint32_t, double, std::vector<int>, double, std::vector<uint8_t>>;
+  // kind, inputs, outputs, activation, its parameter, trainable, decays, W, b, threshold, scale, geometry, border, links,
+  // of a recurrent layer U, h0 (-1: none), and whether it answers once a sequence
+  using Recurrence = std::tuple<int64_t, int64_t, bool>;
+  using LayerTuple = std::tuple<int, int, int, int, double, bool, bool, int64_t, int64_t, uint32_t, double, std::vector<int>, double, std::vector<uint8_t>, Recurrence>;
 
-  Program(const std::vector<LayerTuple>& given, int64_t size, bool canonical, int cost, double cost_parameter, bool twice)
+  Program(const std::vector<LayerTuple>& given, int64_t size, bool canonical, int cost, double cost_parameter, bool twice, bool sequences, bool sum)
       : type(twice ? nb::dtype<double>() : nb::dtype<float>()), engine(engine_for(twice)) {
     constexpr int most = 1 << 25;  // features: places in a tile are ints
     double products = 0;
-    for (const auto& [kind, n_in, n_out, f, parameter, trainable, decays, W, b, threshold, scale, numbers, border, table] : given) {
+    int64_t n_state = 0;
+    for (const auto& [kind, n_in, n_out, f, parameter, trainable, decays, W, b, threshold, scale, numbers, border, table, recurrence] : given) {
       const bool fits = n_in > 0 && n_out > 0 && n_in <= most && n_out <= most && (layers.empty() || layers.back().n_out == n_in);
       if (!fits || kind < 0 || kind > int(Kind::subsample)) refuse("a layer does not fit the one before it");
       if (f < 0 || f > int(Function::softmax)) refuse("no such activation");
       links.push_back(table);
-      Layer layer{Kind(kind), n_in, n_out, Function(f), parameter, trainable, decays, W, b, threshold, scale, {}, border};
+      Layer layer{Kind(kind), n_in, n_out, Function(f), parameter, trainable, decays, W, b, threshold, scale, {}, border, 0, -1, false};
+      std::tie(layer.U, layer.h0, layer.last) = recurrence;
       layer.geometry = geometry(layer, numbers, links.back());
       const auto [weights, biases, uses] = parameters(layer);
       if (!within(W, weights, size) || !within(b, biases, size)) refuse("a layer's parameters are not all in theta");
+      if (layer.kind == Kind::rnn) {
+        const int64_t n = n_out;
+        if (!sequences || answers_once || n_in + n > most) refuse("a recurrent layer has sequences below it");
+        if (!within(layer.U, n * n, size) || (layer.h0 != -1 && !within(layer.h0, n, size))) refuse("a layer's parameters are not all in theta");
+        n_state += n, answers_once = layer.last;
+      }
+      if (sequences && layer.kind >= Kind::conv) refuse("maps have no steps");
       products += uses, layers.push_back(layer);
     }
     if (layers.empty() || cost < 0 || cost > int(Cost::poisson)) refuse("a network has layers and a cost");
-    net = {layers.data(), int(layers.size()), size, products, canonical, Cost(cost), cost_parameter};
+    if (n_state > most) refuse("the state is too large");
+    net = {layers.data(), int(layers.size()), size, products, canonical, Cost(cost), cost_parameter, sequences, sum, int(n_state)};
   }
   Program(const Program&) = delete;
 
@@ -142,7 +156,7 @@ class Program {  // a network, in one precision
 
   // maps that are as large as they say, and windows that lie on them; `table` must outlive it
   static Geometry geometry(const Layer& layer, const std::vector<int>& numbers, const std::vector<uint8_t>& table) {
-    if (numbers.empty() && (layer.kind == Kind::dense || (layer.kind == Kind::dropout && layer.n_in == layer.n_out))) return {};
+    if (numbers.empty() && (layer.kind == Kind::dense || layer.kind == Kind::rnn || (layer.kind == Kind::dropout && layer.n_in == layer.n_out))) return {};
     if (numbers.size() != 12) refuse("a layer of maps has twelve numbers");
     Geometry g{};
     int* to[12] = {&g.channels, &g.height, &g.width, &g.maps, &g.out_height, &g.out_width, &g.rows, &g.columns, &g.down, &g.across, &g.top, &g.left};
@@ -172,6 +186,7 @@ class Program {  // a network, in one precision
   static Counts parameters(const Layer& layer) {
     const Geometry& g = layer.geometry;
     if (layer.kind == Kind::dense) return {int64_t(layer.n_in) * layer.n_out, layer.n_out, double(layer.n_in) * layer.n_out};
+    if (layer.kind == Kind::rnn) return {int64_t(layer.n_in) * layer.n_out, layer.n_out, (double(layer.n_in) + layer.n_out) * layer.n_out};
     if (layer.kind == Kind::subsample) return {g.maps, g.maps, double(layer.n_in)};
     if (layer.kind != Kind::conv) return {0, 0, double(layer.n_in)};
     int64_t connected = int64_t(g.maps) * g.channels;
@@ -182,35 +197,81 @@ class Program {  // a network, in one precision
   double products() const { return net.products; }
   int n_outputs() const { return layers.back().n_out; }
 
-  Samples inputs(const Any& X, int64_t& m) const {
-    const bool known = X.dtype() == nb::dtype<uint8_t>() || X.dtype() == nb::dtype<float>() || X.dtype() == nb::dtype<double>();
-    if (!known) refuse("X is uint8, float32 or float64");
+  int n_state() const { return net.n_state; }
+
+  // what there is beside X where it holds sequences
+  struct Steps {
+    std::optional<Any> time, state;
+    std::optional<AnyOut> new_state;
+  };
+
+  // m rows, and what is answered: rows, or all their steps
+  Samples inputs(const Any& X, const Steps& with, int64_t& m, size_t& answers) const {
+    const auto dtype = X.dtype();
+    Samples data{};
     m = X.ndim() ? int64_t(X.shape(0)) : 0;
-    if (m == 0 || int64_t(X.size()) != m * layers[0].n_in) refuse("X has another number of features than the network");
-    const Element element = X.dtype() == nb::dtype<uint8_t>() ? Element::uint8 : X.dtype() == nb::dtype<float>() ? Element::float32 : Element::float64;
-    return {X.data(), element, int64_t(layers[0].n_in) * int64_t(X.itemsize()), nullptr, nullptr, nullptr};
+    int64_t steps = 1, features = layers[0].n_in;
+    if (net.sequences) {
+      if (X.ndim() < 2 || X.shape(1) < 1 || X.shape(1) > most_steps) refuse("sequences have a step or more, and not too many");
+      steps = int64_t(X.shape(1)), data.steps = int(steps), data.tokens = X.ndim() == 2;
+      if (data.tokens) features = 1;
+    }
+    const bool known = dtype == nb::dtype<uint8_t>() || (data.tokens ? dtype == nb::dtype<uint16_t>() || dtype == nb::dtype<int64_t>() : dtype == nb::dtype<float>() || dtype == nb::dtype<double>());
+    if (!known) refuse("X is uint8, float32 or float64, or tokens in uint8, uint16 or int64");
+    if (m == 0 || int64_t(X.size()) != m * steps * features) refuse("X has another number of features than the network");
+    data.element = dtype == nb::dtype<uint8_t>() ? Element::uint8 : dtype == nb::dtype<float>() ? Element::float32 : dtype == nb::dtype<double>() ? Element::float64 : dtype == nb::dtype<uint16_t>() ? Element::uint16 : Element::int64;
+    data.X = X.data(), data.bytes = features * int64_t(X.itemsize());
+    if (data.tokens) check_tokens(data, m * steps);
+    answers = size_t(m) * size_t(answers_once ? 1 : steps);
+    if (with.time) data.time = static_cast<const uint8_t*>(data_of(*with.time, "time", nb::dtype<uint8_t>(), size_t(m * steps)));
+    return data;
   }
-  Samples samples(const Any& X, const Any& t, const std::optional<Any>& weights, int64_t& m) const {
-    Samples data = inputs(X, m);
-    if (t.dtype() == nb::dtype<int64_t>()) data.labels = static_cast<const int64_t*>(data_of(t, "t", nb::dtype<int64_t>(), size_t(m)));
-    else data.targets = data_of(t, "t", type, size_t(m) * size_t(n_outputs()));
-    if (weights) data.weights = data_of(*weights, "sample_weight", type, size_t(m));
+  static constexpr size_t most_steps = 1 << 24;
+  void check_tokens(const Samples& data, int64_t n) const {
+    const int64_t size = layers[0].n_in;
+    const auto each = [&](const auto* x) {
+      for (int64_t k = 0; k < n; k++)
+        if (int64_t(x[k]) < 0 || int64_t(x[k]) >= size) refuse("a token is not in the vocabulary");
+    };
+    if (data.element == Element::uint8) each(static_cast<const uint8_t*>(data.X));
+    else if (data.element == Element::uint16) each(static_cast<const uint16_t*>(data.X));
+    else each(static_cast<const int64_t*>(data.X));
+  }
+  // states of m sequences, in and out
+  void states(Samples& data, const Steps& with, int64_t m) const {
+    if (with.state) data.state = data_of(*with.state, "state", type, size_t(m) * size_t(net.n_state));
+    if (with.new_state) data.new_state = data_of(*with.new_state, "new state", type, size_t(m) * size_t(net.n_state));
+  }
+  Samples samples(const Any& X, const Any& t, const std::optional<Any>& weights, const Steps& with, int64_t& m) const {
+    size_t answers;
+    Samples data = inputs(X, with, m, answers);
+    if (t.dtype() == nb::dtype<int64_t>()) data.labels = static_cast<const int64_t*>(data_of(t, "t", nb::dtype<int64_t>(), answers));
+    else data.targets = data_of(t, "t", type, answers * size_t(n_outputs()));
+    data.step_weights = weights && net.sequences && weights->ndim() == 2;
+    if (weights) data.weights = data_of(*weights, "sample_weight", type, data.step_weights ? size_t(m) * size_t(data.steps) : size_t(m));
     return data;
   }
 
-  void forward(const Any& theta, const Any& X, const AnyOut& z, const AnyOut& y, int threads) const {
+  void forward(const Any& theta, const Any& X, const AnyOut& z, const AnyOut& y, int threads, const std::optional<Any>& time, const std::optional<Any>& state,
+               const std::optional<AnyOut>& new_state) const {
     int64_t m;
+    size_t answers;
     check_threads(threads);
-    const Samples data = inputs(X, m);
+    const Steps with{time, state, new_state};
+    Samples data = inputs(X, with, m, answers);
+    states(data, with, m);
     const void* at = data_of(theta, "theta", type, size_t(net.size));
-    void *to_z = data_of(z, "z", type, size_t(m) * size_t(n_outputs())), *to_y = data_of(y, "y", type, size_t(m) * size_t(n_outputs()));
+    void *to_z = data_of(z, "z", type, answers * size_t(n_outputs())), *to_y = data_of(y, "y", type, answers * size_t(n_outputs()));
     without_gil([&] { engine.forward(net, at, data, m, to_z, to_y, threads); });
   }
 
-  double gradient(const Any& theta, const Any& X, const Any& t, const std::optional<Any>& weights, double weight_decay, const AnyOut& g, int threads) const {
+  double gradient(const Any& theta, const Any& X, const Any& t, const std::optional<Any>& weights, double weight_decay, const AnyOut& g, int threads,
+                  const std::optional<Any>& time, const std::optional<Any>& state) const {
     int64_t m;
     check_threads(threads);
-    const Samples data = samples(X, t, weights, m);
+    const Steps with{time, state, std::nullopt};
+    Samples data = samples(X, t, weights, with, m);
+    states(data, with, m);
     const void* at = data_of(theta, "theta", type, size_t(net.size));
     void* to = data_of(g, "gradient", type, size_t(net.size));
     double cost = 0;
@@ -221,11 +282,11 @@ class Program {  // a network, in one precision
   int64_t train(const Any& theta, const AnyOut& new_theta, const std::vector<Any>& states, const std::vector<AnyOut>& new_states, const Any& X, const Any& t,
                 const std::optional<Any>& weights, const In<int64_t, 1>& order, const In<int64_t, 1>& ends, int64_t first_step, int rule,
                 const In<double, 2>& constants, const In<uint32_t, 2>& keys, double weight_decay, double clip_norm, double clip_value,
-                const Out<double, 1>& costs, int threads) const {
+                const Out<double, 1>& costs, int threads, const std::optional<Any>& time, const std::optional<Any>& begins, const std::optional<AnyOut>& carried) const {
     int64_t m, before = 0;
     check_threads(threads);
     if (rule < 0 || rule >= rules || int(constants.shape(1)) != constants_of[rule] || int(states.size()) != states_of[rule]) refuse("no such rule, or not what it needs");
-    const Samples data = samples(X, t, weights, m);
+    Samples data = samples(X, t, weights, {time, std::nullopt, std::nullopt}, m);
     const size_t size = size_t(net.size), batches = ends.size();
     Descent to{};
     to.order = order.data(), to.ends = ends.data(), to.batches = int64_t(batches), to.first_step = first_step;
@@ -240,6 +301,17 @@ class Program {  // a network, in one precision
     const void* from = data_of(theta, "theta", type, size);
     void* into = data_of(new_theta, "new theta", type, size);
     for (size_t k = 0; k < states.size(); k++) to.states[k] = data_of(states[k], "state", type, size), to.new_states[k] = data_of(new_states[k], "new state", type, size);
+    if (begins) {             // batches that go on are as large as the one before, and their states fit
+      to.begins = static_cast<const uint8_t*>(data_of(*begins, "begins", nb::dtype<uint8_t>(), batches));
+      if (!net.sequences || !carried || carried->ndim() != 2 || int64_t(carried->shape(1)) != net.n_state) refuse("a state for every sequence of a batch");
+      data.new_state = data_of(*carried, "carried", type, carried->size());
+      int64_t last = int64_t(carried->shape(0));
+      for (size_t k = 0; k < batches; k++) {
+        const int64_t rows = ends.data()[k] - (k ? ends.data()[k - 1] : 0);
+        if (rows > int64_t(carried->shape(0)) || (!to.begins[k] && k && rows != last)) refuse("a batch that goes on has the sequences of the one before");
+        last = rows;
+      }
+    }
     const Masks masks{reinterpret_cast<const uint32_t(*)[2]>(keys.data())};
     int64_t done = 0;
     without_gil([&] { done = engine.train(net, from, into, data, masks, to, threads); });
@@ -267,11 +339,14 @@ NB_MODULE(_native, m) {
   m.def("compiler", [] { return std::string(__VERSION__); });
   m.def("evaluate", evaluate, "name"_a, "x"_a.noconvert(), "y"_a.noconvert());
   nb::class_<Program>(m, "Program")
-      .def(nb::init<const std::vector<Program::LayerTuple>&, int64_t, bool, int, double, bool>())
+      .def(nb::init<const std::vector<Program::LayerTuple>&, int64_t, bool, int, double, bool, bool, bool>())
       .def_prop_ro("products", &Program::products)
-      .def("forward", &Program::forward, "theta"_a.noconvert(), "X"_a.noconvert(), "z"_a.noconvert(), "y"_a.noconvert(), "threads"_a)
-      .def("gradient", &Program::gradient, "theta"_a.noconvert(), "X"_a.noconvert(), "t"_a.noconvert(), "weights"_a.noconvert().none(), "weight_decay"_a, "gradient"_a.noconvert(), "threads"_a)
+      .def("forward", &Program::forward, "theta"_a.noconvert(), "X"_a.noconvert(), "z"_a.noconvert(), "y"_a.noconvert(), "threads"_a, "time"_a.noconvert() = nb::none(),
+           "state"_a.noconvert() = nb::none(), "new_state"_a.noconvert() = nb::none())
+      .def("gradient", &Program::gradient, "theta"_a.noconvert(), "X"_a.noconvert(), "t"_a.noconvert(), "weights"_a.noconvert().none(), "weight_decay"_a, "gradient"_a.noconvert(), "threads"_a,
+           "time"_a.noconvert() = nb::none(), "state"_a.noconvert() = nb::none())
       .def("train", &Program::train, "theta"_a.noconvert(), "new_theta"_a.noconvert(), "states"_a.noconvert(), "new_states"_a.noconvert(), "X"_a.noconvert(),
            "t"_a.noconvert(), "weights"_a.noconvert().none(), "order"_a.noconvert(), "ends"_a.noconvert(), "first_step"_a, "rule"_a, "constants"_a.noconvert(),
-           "keys"_a.noconvert(), "weight_decay"_a, "clip_norm"_a, "clip_value"_a, "costs"_a.noconvert(), "threads"_a);
+           "keys"_a.noconvert(), "weight_decay"_a, "clip_norm"_a, "clip_value"_a, "costs"_a.noconvert(), "threads"_a, "time"_a.noconvert() = nb::none(),
+           "begins"_a.noconvert() = nb::none(), "carried"_a.noconvert() = nb::none());
 }

@@ -5,11 +5,11 @@
 
 namespace deltarule {
 
-enum class Kind : int { dense, dropout, conv, mean_pool, max_pool, subsample };
+enum class Kind : int { dense, dropout, rnn, conv, mean_pool, max_pool, subsample };
 enum class Function : int { identity, sigmoid, tanh, scaled_tanh, relu, leaky_relu, elu, softplus, swish, gelu, exp, softmax };
 enum class Cost : int { squared_error, binary_cross_entropy, cross_entropy, absolute, huber, quantile, poisson };
 enum class Rule : int { sgd, momentum, nesterov, adagrad, adadelta, rmsprop, adam, adamw, amsgrad, nadam, rprop };
-enum class Element : int { uint8, float32, float64 };
+enum class Element : int { uint8, float32, float64, uint16, int64 };  // the last two are tokens
 
 struct Geometry {           // of a layer of maps; all 0 elsewhere, but a dropout's maps
   int channels, height, width;          // of the maps below
@@ -30,6 +30,8 @@ struct Layer {
   double scale;            //          and is multiplied by this
   Geometry geometry;
   double border;           // in the margins
+  int64_t U, h0;           // of a recurrent layer, in theta; h0 -1 where it is 0
+  bool last;               // it answers once a sequence
 };
 
 struct Network {
@@ -40,15 +42,23 @@ struct Network {
   bool canonical;          // delta of the output = y - t
   Cost cost;
   double cost_parameter;
+  bool sequences, sum;     // the input has steps; their costs add up, and are no mean
+  int n_state;             // numbers that a sequence carries from step to step
 };
 
 struct Samples {           // row i of X begins at X + i * bytes; uint8 means x / 255
   const void* X;
   Element element;
-  int64_t bytes;
+  int64_t bytes;           // of a row, or a step
   const int64_t* labels;   // or
   const void* targets;     // rows of n_outputs numbers of the engine's type
   const void* weights;     // null: all 1
+  int steps;               // of sequences; 0 elsewhere. Rows are then those of all steps, sequence by sequence
+  bool tokens;             // steps are places in a vocabulary
+  bool step_weights;       // weights are those of steps
+  const uint8_t* time;     // [rows][steps]: whether a step counts; null: all do
+  const void* state;       // [batch][n_state] before the first step, or null; of the rows of a batch in their order
+  void* new_state;         // behind the last step, or null
 };
 
 struct Masks {             // keys of the dropout layers, by stage (see randomness.py); null: no dropout
@@ -65,6 +75,7 @@ struct Descent {           // the updates of a slice
   void* new_states[3];
   double weight_decay, clip_norm, clip_value;  // 0 and infinity: none
   double* costs;                // of every mini-batch before its update
+  const uint8_t* begins;        // of mini-batches of sequences: those that go on from none; null: all
 };
 
 constexpr int CONSTANTS = 8;    // at most, an update

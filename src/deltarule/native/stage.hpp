@@ -8,6 +8,8 @@
 // A stage of maps (see maps.hpp) works on sixteen samples at a time, in its thread's own memory; it says `delta` as the
 // textbook does, and has its sums of one tile by `tile_gradient`.
 //
+// Sequences go sixteen at a time through all their steps: to the layers but the recurrent these are samples like others.
+//
 // A stage works on some of its features and some of the batch's samples: where it is `by_rows`, threads share the
 // features and see every sample (their weights stay in their caches); otherwise they share the samples.
 #pragma once
@@ -39,12 +41,44 @@ struct Batch {               // m samples of the data: those in `order`, or from
   int64_t first;
   int m;
   int64_t step;              // the number of the update, from 1
-  INLINE int64_t row(int s) const {  // lanes beyond the last sample repeat it
-    s = s < m ? s : m - 1;
-    return order ? order[s] : first + s;
+  int steps = 0;             // of sequences: sample s is step s / L of the one in lane s % L
+  int sequences = 0;         // that there are, up to L
+  const T* incoming = nullptr;  // the states of these sequences before their first step, and
+  T* outgoing = nullptr;        // behind their last, n_state apart
+  int n_state = 0;
+  // the row of the data set; lanes beyond the last one repeat it
+  INLINE int64_t sequence(int s) const {
+    const int k = steps ? s % L : s, last = (steps ? sequences : m) - 1;
+    return order ? order[k < last ? k : last] : first + (k < last ? k : last);
   }
+  INLINE int64_t row(int s) const { return steps ? sequence(s) * steps + s / L : sequence(s); }  // or its step
   INLINE const char* x(int s) const { return static_cast<const char*>(data->X) + row(s) * data->bytes; }
-  INLINE T weight(int s) const { return s >= m ? T(0) : data->weights ? static_cast<const T*>(data->weights)[row(s)] : T(1); }
+  INLINE bool real(int s) const { return steps ? s % L < sequences : s < m; }
+  INLINE T weight(int s) const {
+    return !real(s) ? T(0) : data->weights ? static_cast<const T*>(data->weights)[data->step_weights ? row(s) : sequence(s)] : T(1);
+  }
+  INLINE int64_t token(int s) const {
+    const char* p = x(s);
+    return data->element == Element::uint8 ? *reinterpret_cast<const uint8_t*>(p)
+           : data->element == Element::uint16 ? *reinterpret_cast<const uint16_t*>(p) : *reinterpret_cast<const int64_t*>(p);
+  }
+  // whether sixteen samples may have steps that do not count, and which of them do
+  INLINE bool gaps() const { return data->time != nullptr; }
+  INLINE I<T> counts(int s) const {
+    T yes[L];
+    for (int q = 0; q < L; q++) yes[q] = data->time ? T(data->time[row(s + q)]) : T(1);
+    return load(yes) > set(T(0));
+  }
+  // the part of a state that begins at `at`, as lanes [n][S]; false if none came in
+  bool enter(int at, int n, T* lanes) const {
+    for (int i = 0; incoming && i < n; i++)
+      for (int q = 0; q < L; q++) lanes[i * S + q] = incoming[(ptrdiff_t)(q < sequences ? q : sequences - 1) * n_state + at + i];
+    return incoming != nullptr;
+  }
+  void leave(int at, int n, const T* lanes) const {
+    for (int q = 0; outgoing && q < sequences; q++)
+      for (int i = 0; i < n; i++) outgoing[(ptrdiff_t)q * n_state + at + i] = lanes[i * S + q];
+  }
 };
 
 struct Patience {            // some tenths of a second of work between two looks at the signals
@@ -101,7 +135,24 @@ struct Descending {          // the state of the descent in one step
 struct Matrix {
   ptrdiff_t offset = 0;
   int rows = 0, ld = 0, width = 0, used = 0, decayed = 0;  // width: used, in whole vectors; decay reaches the first
+  int decaying = 1 << 30;    // rows from here on do not decay
+  INLINE int decayed_in(int row) const { return row < decaying ? decayed : 0; }
 };
+
+// rows of parameters: the shards in their order, and the update
+template <class T>
+void add_shards(const Matrix& q, Worker<T>& worker, const Descending<T>& to, Span rows) {
+  for (int i = rows.first; i < rows.last; i++) {
+    const ptrdiff_t place = q.offset + (ptrdiff_t)i * q.ld;
+    T* row = to.whole ? to.p.gradient + place : worker.row;
+    for (int j = 0; j < q.width; j += L) {
+      V<T> total = to.whole && !to.begins ? load(row + j) : set(T(0));
+      for (int k = 0; k < to.shards.n; k++) total = total + load(to.shards.sums + k * to.shards.size + place + j);
+      store(row + j, total);
+    }
+    if (!to.whole) to.update({place, q.ld, row, q.width, 1, q.width, q.used, q.decayed_in(i)}, to.p, to.u, worker.watch);
+  }
+}
 
 template <class T>
 struct Stage {
@@ -117,7 +168,7 @@ struct Stage {
   virtual void pack_inputs(const Batch<T>&, Span) {}
   virtual void through(int, int, int, int) {}
   virtual void backward(const Batch<T>&, Worker<T>&, Span rows, Span samples) = 0;
-  virtual void delta(Worker<T>&) {}
+  virtual void delta(const Batch<T>&, Worker<T>&) {}
   virtual void tile_gradient(Worker<T>&, T*, bool) {}
   virtual void gradient(const Batch<T>&, Worker<T>&, const Descending<T>&, Span) {}
   virtual void bind(const T*) {}                       // read the weights from among the engine's parameters,

@@ -9,7 +9,7 @@
 // Networks with maps (convolution, pooling) go another way up and down: sixteen samples at a time, whoever is free.
 // A batch of more than PIECE samples goes piece by piece; the sums go on where they stopped: the same bits.
 #pragma once
-#include "chain.hpp"
+#include "sequences.hpp"
 #include "shares.hpp"
 
 namespace deltarule::DELTARULE_ISA {
@@ -39,7 +39,11 @@ struct Training {
   double cost;                 // of the batch at work
   int64_t bad;                 // the first step whose cost, gradient or update was not finite
   int64_t stop;                // Python wants the call to end before this piece
-  double operations;           // a sample
+  double operations;           // a sample, or a sequence
+  Chain<T>* own;               // of sequences: each thread's own stages, over the same parameters
+  double* tile_costs;          // and the summed costs of each sixteen
+  bool sum_steps;              // the costs of a sequence's steps add up
+  int n_state;
   bool far;                    // parameters and state do not stay near a core by themselves
 
   // one batch
@@ -47,16 +51,15 @@ struct Training {
   // false if an earlier step was bad, or Python wants the call to end: then nothing is updated any more
   bool step(Member me, const int64_t* order, int64_t m, int64_t number, Update<T>& u, bool whole) {
     Worker<T>& worker = workers[me.id];
-    double total = 0, sum = 0;
-    if (data->weights) for (int64_t s = 0; s < m; s++) total += static_cast<const T*>(data->weights)[order ? order[s] : s];
-    else total = double(m);
+    double total = weight_of(order, m), sum = 0;
     if (total == 0) total = 1;  // a batch without weight has no gradient
     u.scale = T(1 / total);
     Descending<T> to{p, u, descent ? updater<T>(descent->rule) : nullptr, whole, far, true, {}};
     for (int64_t first = 0; first < m; first += PIECE, to.begins = false) {
-      const Batch<T> piece{data, order ? order + first : nullptr, first, int(m - first < PIECE ? m - first : PIECE), number};
+      Batch<T> piece{data, order ? order + first : nullptr, first, int(m - first < PIECE ? m - first : PIECE), number};
       worker.pieces++;
-      if (chain.maps) {
+      if (data->steps) carry(piece, first, number);
+      if (by_tiles()) {
         up_and_down(me, worker, piece, to.shards = shards(piece.m));
       } else {
         forward(me, worker, piece);
@@ -68,12 +71,43 @@ struct Training {
       if (leaves(worker)) return false;
       gradients(me, worker, piece, to);
       if (me.id) continue;
-      for (int s = 0; s < piece.m; s++) sum += double(piece.weight(s)) * costs[s];
+      if (data->steps)
+        for (int s = 0; s < piece.m; s += L) sum += tile_costs[s / L];
+      else
+        for (int s = 0; s < piece.m; s++) sum += double(piece.weight(s)) * costs[s];
       // only a long step is asked in its middle; threads leave together, at the next piece's barrier
-      if (!chain.maps && m > PIECE && worker.patience.ends(operations * piece.m)) __atomic_store_n(&stop, worker.pieces + 1, __ATOMIC_RELAXED);
+      if (!by_tiles() && m > PIECE && worker.patience.ends(operations * piece.m)) __atomic_store_n(&stop, worker.pieces + 1, __ATOMIC_RELAXED);
     }
     if (me.id == 0) finish_cost(sum / total, number);
     return true;
+  }
+
+  // whether sixteen samples at a time go up and down, and leave their sums to be added
+  bool by_tiles() const { return chain.maps || data->steps; }
+
+  // of all rows of a batch, or of their steps
+  double weight_of(const int64_t* order, int64_t m) const {
+    const T* w = static_cast<const T*>(data->weights);
+    const int steps = data->steps && chain.last_step >= chain.n ? data->steps : 1;  // that are answered
+    if (!w) return double(m) * (sum_steps ? 1 : steps);
+    double total = 0;
+    for (int64_t s = 0; s < m; s++) {
+      const int64_t row = order ? order[s] : s;
+      T most = T(0), all = T(0);
+      for (int t = 0; data->step_weights && t < data->steps; t++) {
+        const T x = w[row * data->steps + t];
+        most = x > most ? x : most, all += x;
+      }
+      total += !data->step_weights ? double(w[row]) * (sum_steps ? 1 : steps) : sum_steps ? double(most) : double(all);
+    }
+    return total;
+  }
+  // the states with which a batch of sequences begins, and where it leaves them
+  void carry(Batch<T>& piece, int64_t first, int64_t number) const {
+    T* after = static_cast<T*>(data->new_state);
+    const T* before = static_cast<const T*>(data->state);
+    if (descent && descent->begins) before = descent->begins[number - descent->first_step] ? nullptr : after;
+    piece.incoming = before ? before + first * n_state : nullptr, piece.outgoing = after ? after + first * n_state : nullptr;
   }
 
   // the rows' gradients and updates, by the clock: from here on the shares are those drawn up in the last step
@@ -84,7 +118,8 @@ struct Training {
     for (int l = chain.lowest; l < chain.n; l++)
       if (Stage<T>& y = *chain.stages[l]; y.trainable) {
         const Span rows = worker.share(y.matrix.rows);
-        y.gradient(batch, worker, to, rows);
+        if (data->steps) add_shards(y.matrix, worker, to, rows);
+        else y.gradient(batch, worker, to, rows);
         work += double(rows.last - rows.first) * y.matrix.width * batch.m;
       }
     if (me.size == 1) return;
@@ -120,7 +155,8 @@ struct Training {
     for (int s = mine.first; s < mine.last; s += L) output(batch, worker, s);
   }
 
-  void output(const Batch<T>& batch, Worker<T>& worker, int s) {
+  void output(const Batch<T>& batch, Worker<T>& worker, int s) { store(costs + s, output(chain, batch, worker, s)); }
+  V<T> output(const Chain<T>& chain, const Batch<T>& batch, Worker<T>& worker, int s) const {
     const int K = chain.n_outputs;
     T w[L];
     int64_t row[L];
@@ -134,7 +170,7 @@ struct Training {
       for (int q = 0; q < L; q++)
         for (int k = 0; k < K; k++) worker.t[k * L + q] = static_cast<const T*>(data->targets)[row[q] * K + k];
     }
-    store(costs + s, chain.output.delta(at(chain.top().z, K, 0, s), worker.y, worker.t, load(w), at(chain.top().d, K, 0, s)));
+    return chain.output.delta(at(chain.top().z, K, 0, s), worker.y, worker.t, load(w), at(chain.top().d, K, 0, s));
   }
 
   void backward(Member me, Worker<T>& worker, const Batch<T>& batch) {
@@ -156,7 +192,8 @@ struct Training {
       for (int t = 0; t < to.tiles; t++) {
         const int s = (int(shard) * to.tiles + t) * L;
         if (s >= batch.m || leaves(worker)) break;     // behind the next barrier all leave together
-        tile(batch, worker, s, to.sums + shard * to.size, t == 0);
+        if (data->steps) sequences(own[me.id], batch, worker, s, to.sums + shard * to.size, t == 0);
+        else tile(batch, worker, s, to.sums + shard * to.size, t == 0);
         if (me.id == 0 && worker.patience.ends(operations * L)) __atomic_store_n(&stop, worker.pieces, __ATOMIC_RELAXED);
       }
     if (me.id == 0) __atomic_store_n(&taken[~worker.pieces & 1].shards, 0, __ATOMIC_RELAXED);  // of the next piece
@@ -176,15 +213,28 @@ struct Training {
     output(batch, worker, s);
     for (int l = chain.n - 1; l >= chain.lowest; l--) {
       Stage<T>& y = *chain.stages[l];
-      y.delta(worker);
+      y.delta(batch, worker);
       if (y.trainable && y.matrix.rows) y.tile_gradient(worker, shard, begins);
       if (l > chain.lowest) y.backward(batch, worker, {0, y.n_in}, some);
     }
   }
+  void sequences(const Chain<T>& mine, const Batch<T>& batch, Worker<T>& worker, int first, T* shard, bool begins) {
+    const Tile<T> tile(mine, batch, first, n_state);
+    tile.up(worker);
+    double sum = 0;
+    for (int s = 0; s < tile.top.m; s += L) {
+      T c[L];
+      store(c, output(mine, tile.top, worker, s));
+      for (int q = 0; q < L && tile.top.real(s + q); q++) sum += double(tile.top.weight(s + q)) * c[q];
+    }
+    tile_costs[first / L] = sum;
+    tile.down(worker, {{nullptr, {}, shard}, {}, nullptr, true, false, begins, {}});
+  }
   // how many tiles share the sums: by the network alone, so that the bits do not depend on the batches of a call
   Shards<T> shards(int m) const {
-    const ptrdiff_t most = ptrdiff_t(PIECE / L) * chain.map_parameters, tiles = (most + SHARDS - 1) / SHARDS;
-    Shards<T> q{sums, chain.map_parameters, tiles < 1 ? 1 : int(tiles), 0};
+    const ptrdiff_t size = chain.sequences ? chain.parameters : chain.map_parameters;
+    const ptrdiff_t most = ptrdiff_t(PIECE / L) * size, tiles = (most + SHARDS - 1) / SHARDS;
+    Shards<T> q{sums, size, tiles < 1 ? 1 : int(tiles), 0};
     q.n = (m + q.tiles * L - 1) / (q.tiles * L);
     return q;
   }
@@ -213,8 +263,8 @@ struct Training {
   T row_squares(const Matrix& q, int i) const {
     V<T> total = set(T(0));
     const T* w = p.theta + q.offset + (ptrdiff_t)i * q.ld;
-    for (int j = 0; j < q.decayed; j += L) {
-      const V<T> x = load(w + j) * below<T>(q.decayed - j);
+    for (int j = 0; j < q.decayed_in(i); j += L) {
+      const V<T> x = load(w + j) * below<T>(q.decayed_in(i) - j);
       total = fma(x, x, total);
     }
     return deltarule::DELTARULE_ISA::sum(total);
@@ -222,7 +272,7 @@ struct Training {
 
   Rectangle<T> whole_row(const Matrix& q, int i) const {
     const ptrdiff_t place = q.offset + (ptrdiff_t)i * q.ld;
-    return {place, q.ld, p.gradient + place, q.ld, 1, q.width, q.used, q.decayed};
+    return {place, q.ld, p.gradient + place, q.ld, 1, q.width, q.used, q.decayed_in(i)};
   }
 
   // the descent
@@ -349,22 +399,28 @@ struct Training {
   // what it needs
 
   void place(Arena& arena, int threads, int samples, int states, bool whole) {
-    chain.place(arena, samples, true);
-    for (int id = 0; id < threads; id++) chain.place(arena, workers[id], samples, true);
+    for (int id = 0; id < (own ? threads : 0); id++) own[id].place(arena, data->steps * L, true);
+    if (!own) chain.place(arena, samples, true);
+    for (int id = 0; id < threads; id++) chain.place(arena, workers[id], own ? data->steps * L : samples, true);
     const size_t n = size_t(chain.parameters) + 2 * L;  // a few more: columns are read by whole vectors
     p.theta = take<T>(arena, n), p.gradient = whole ? take<T>(arena, n) : nullptr;
     for (int k = 0; k < 3; k++) p.state[k] = k < states ? take<T>(arena, n) : nullptr;
-    sums = chain.maps ? take<T>(arena, shards(samples).n * chain.map_parameters) : nullptr;
+    const Shards<T> all = shards(samples);
+    sums = by_tiles() ? take<T>(arena, all.n * all.size) : nullptr, tile_costs = take<double>(arena, samples / L);
     costs = take<T>(arena, samples), squares = take<T>(arena, chain.rows);
     largest = take<T>(arena, chain.rows), lengths = take<T>(arena, chain.rows);
   }
   // f() with everything in its place
   template <class F>
   static void prepare(Training& self, const Network& net, const Masks* masks, int threads, int samples, int states, bool whole, bool online, F&& f) {
-    Memory objects(Chain<T>::objects(net) + threads * (sizeof(Worker<T>) + 64) + Shares::bytes(threads) + 64);
+    const bool sequences = self.data->steps > 0;
+    self.sum_steps = net.sum, self.n_state = net.n_state;
+    Memory objects((1 + sequences * threads) * (Chain<T>::objects(net) + sizeof(Chain<T>)) + threads * (sizeof(Worker<T>) + 64) + Shares::bytes(threads) + 128);
     self.workers = take<Worker<T>>(objects, threads);
     self.shares.place(objects, threads), self.shares.begin(threads);
-    self.chain.build(objects, net, self.data->element, true, masks, online);
+    self.chain.build(objects, net, *self.data, true, masks, online);
+    self.own = sequences ? take<Chain<T>>(objects, threads) : nullptr;
+    for (int id = 0; sequences && id < threads; id++) self.own[id].build(objects, net, *self.data, true, masks);
     samples = round_up(samples < PIECE ? samples : PIECE, L);
     Arena count;
     self.place(count, threads, samples, states, whole);
@@ -372,24 +428,26 @@ struct Training {
     self.place(buffers, threads, samples, states, whole);
     self.far = size_t(self.chain.parameters) * (1 + states) * sizeof(T) > NEAR;
     for (int l = 0; l < self.chain.n; l++) self.chain.stages[l]->bind(self.p.theta);
+    for (int id = 0; sequences && id < threads; id++)
+      for (int l = 0; l < self.own[id].n; l++) self.own[id].stages[l]->bind(self.p.theta);
     f();
   }
 };
 
 template <class T>
 double gradient(const Network& net, const void* theta, const Samples& data, int64_t m, double weight_decay, void* gradient, int threads) {
-  Training<T> job{&data, nullptr, static_cast<const T*>(theta), static_cast<T*>(gradient), m, weight_decay, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, 0, 0, 0, 6. * net.products, false};
+  Training<T> job{&data, nullptr, static_cast<const T*>(theta), static_cast<T*>(gradient), m, weight_decay, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, 0, 0, 0, 6. * net.products * (data.steps ? data.steps : 1), nullptr, nullptr, false, 0, false};
   Training<T>::prepare(job, net, nullptr, threads, int(m < PIECE ? m : PIECE), 0, true, false, [&] { team_run(threads, Training<T>::run, &job); });
   return job.cost;
 }
 
 template <class T>
 int64_t train(const Network& net, const void* theta, void* new_theta, const Samples& data, const Masks& masks, const Descent& to, int threads) {
-  Training<T> job{&data, &to, static_cast<const T*>(theta), static_cast<T*>(new_theta), 0, to.weight_decay, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, 0, 0, 0, 6. * net.products, false};
+  Training<T> job{&data, &to, static_cast<const T*>(theta), static_cast<T*>(new_theta), 0, to.weight_decay, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, 0, 0, 0, 6. * net.products * (data.steps ? data.steps : 1), nullptr, nullptr, false, 0, false};
   int64_t most = 0;
   for (int64_t k = 0, first = 0; k < to.batches; first = to.ends[k++]) most = to.ends[k] - first > most ? to.ends[k] - first : most;
   const bool whole = most > PIECE || to.clip_norm < __builtin_inf();
-  const bool online = most <= FEW && !whole && to.weight_decay == 0 && to.rule != Rule::adamw;
+  const bool online = !data.steps && most <= FEW && !whole && to.weight_decay == 0 && to.rule != Rule::adamw;
   Training<T>::prepare(job, net, &masks, threads, int(most < PIECE ? most : PIECE), to.n_states, whole, online, [&] { team_run(threads, Training<T>::run, &job); });
   return job.bad ? job.bad - to.first_step : to.batches;
 }
