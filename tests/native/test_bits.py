@@ -124,7 +124,7 @@ def cut(todo: Slice, places: list[int]) -> list[Slice]:
         rows = todo.order[starts[begin] : starts[end]]
         pieces.append(Slice(
             rows, todo.ends[begin:end] - starts[begin], todo.rates[begin:end], todo.optimizers[begin:end],
-            todo.first_step + begin,
+            todo.first_step + begin, None if todo.begins is None else todo.begins[begin:end],
         ))  # fmt: skip
     return pieces
 

@@ -96,8 +96,8 @@ def train(
         rows: the numbers of the rows of X to train on (and to set some aside of); all, unless said. Nothing is copied.
         record_steps: keep each mini-batch's cost before its update in `history.step_cost`.
         sample_weight: w `(m,)`; class_weight: a mapping class → weight, or "balanced".
-        lengths, mask: of sequences, `(m,)` or `(m, T)`: which steps there are. With `validation=(X, t)` its sequences are
-            whole, or their weights a third in it: (X, t, w), w `(m, T)`.
+        lengths, mask: of sequences, `(m,)` or `(m, T)`: which steps there are. The sequences of `validation=(X, t)` are
+            whole; weights `(m, T)` may stand third in it.
         truncate: truncated backpropagation through time: sequences go by in windows of so many steps, one update each;
             the state goes on from window to window, the gradient does not.
         clip_norm, clip_value: bounds for ‖g‖ and for each |gᵢ| (the value first).

@@ -43,7 +43,7 @@ def cut(net: Network, data: Samples, truncate: int | None) -> Samples:
 def _in_windows(a: NDArray[Any], n: int, k: int) -> NDArray[Any]:
     """`(m, T, …)` as `(m n, k, …)`; what the last window lacks is 0."""
     m, T = a.shape[:2]
-    if T < n * k:
+    if n * k > T:
         a = np.concatenate([a, np.zeros((m, n * k - T, *a.shape[2:]), a.dtype)], axis=1)
     return a.reshape(m * n, k, *a.shape[2:])
 
