@@ -27,7 +27,7 @@ from deltarule.errors import (
     UnknownNameError,
 )
 from deltarule.gradcheck import GradientCheck, check_gradient
-from deltarule.layers import Conv, Dense, Dropout, MaxPool, MeanPool, Subsample
+from deltarule.layers import RNN, Conv, Dense, Dropout, MaxPool, MeanPool, Subsample
 from deltarule.loading import load
 from deltarule.minimize import Minimum, hessian_vector_product, minimize
 from deltarule.network import Network
@@ -58,6 +58,7 @@ from deltarule.schedules import (
     WarmUp,
 )
 from deltarule.training import Callback, EarlyStopping, History, JSONLines, Run, batches, train
+from deltarule.writing import generate
 
 
 def __getattr__(name: str) -> Any:
@@ -69,6 +70,7 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
+    "RNN",
     "SGD",
     "AMSGrad",
     "AdaDelta",
@@ -118,6 +120,7 @@ __all__ = [
     "batches",
     "check_gradient",
     "engine_info",
+    "generate",
     "hessian_vector_product",
     "load",
     "minimize",

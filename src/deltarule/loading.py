@@ -41,7 +41,14 @@ def load(path: str | Path) -> Network:
             own_arrays = {k.removeprefix(PREFIX): arrays[k] for k in extra}
             before = Preprocessing.from_json(meta["preprocessing"], own_arrays)
         return Network.stored(
-            shape, own, dtype=meta["dtype"], multilabel=meta["multilabel"], seed=meta["seed"], preprocessing=before
-        )
+            shape, own, dtype=meta["dtype"], multilabel=meta["multilabel"], seed=meta["seed"], preprocessing=before,
+            vocabulary=_vocabulary(found.get("vocabulary")),
+        )  # fmt: skip
     except (HyperparameterError, ShapeError, FileFormatError, ValueError) as error:
         raise FileFormatError(f"{path}: {error}") from None
+
+
+def _vocabulary(found: object) -> str | None:
+    if found is not None and not isinstance(found, str):
+        raise FileFormatError(f"its vocabulary is {found!r:.60}, not a text")
+    return found

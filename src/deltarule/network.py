@@ -18,6 +18,7 @@ from deltarule.arrays import Shape
 from deltarule.costs import Cost
 from deltarule.data.preprocessing import Preprocessing
 from deltarule.data.table import Table
+from deltarule.data.text import Vocabulary
 from deltarule.errors import DataError, FileFormatError, HyperparameterError, ShapeError, UnknownNameError
 from deltarule.layers import Layer, flat_size
 from deltarule.limits import number
@@ -48,6 +49,7 @@ class Network(Architecture):
         seed: of the initial weights; None draws one, and `seed` keeps it.
         multilabel: whether several sigmoid outputs are separate yes/no answers instead of classes.
         time: how the steps of a sequence weigh in the cost, "mean" or "sum" (see `Architecture`).
+        vocabulary: of a network over text: its characters in order; then X may be a text.
 
     >>> net = Network("784/100/10", activation="sigmoid")
     >>> net.size
@@ -69,12 +71,13 @@ class Network(Architecture):
         multilabel: bool = False,
         preprocessing: Preprocessing | None = None,
         time: str = "mean",
+        vocabulary: Vocabulary | str | None = None,
     ) -> None:
         built_before: dict[int, Network] = {}  # the stages before it → a network among the layers
         if not isinstance(spec, str):
             spec, built_before, input_shape = _flatten(spec, input_shape)
         super().__init__(spec, activation=activation, output=output, cost=cost, input_shape=input_shape, time=time)
-        self._furnish(dtype, seed, multilabel, preprocessing)
+        self._furnish(dtype, seed, multilabel, preprocessing, vocabulary)
         self._theta = self._initial()
         for stage, before in built_before.items():
             for slot, old in zip((s for s in self.slots if s.stage > stage), before.slots):
@@ -83,8 +86,9 @@ class Network(Architecture):
                 self._theta[slot.start : slot.stop] = before.theta[old.start : old.stop]
 
     def _furnish(
-        self, dtype: DTypeLike, seed: int | None, multilabel: bool, preprocessing: Preprocessing | None
-    ) -> None:
+        self, dtype: DTypeLike, seed: int | None, multilabel: bool, preprocessing: Preprocessing | None,
+        vocabulary: Vocabulary | str | None = None,
+    ) -> None:  # fmt: skip
         """All that a network has beside its architecture and θ."""
         self.dtype = _dtype(dtype)
         if multilabel and not (isinstance(self.output.activation, Sigmoid) and self.n_outputs > 1):
@@ -95,17 +99,22 @@ class Network(Architecture):
                 raise HyperparameterError(f"preprocessing is a Preprocessing, not {preprocessing!r}")
             _check_fit(self, preprocessing)
         self.preprocessing = preprocessing
+        self.vocabulary = Vocabulary(vocabulary) if isinstance(vocabulary, str) else vocabulary
+        if self.vocabulary is not None and self.input_shape != (None, len(self.vocabulary)):
+            raise ShapeError(
+                f"a vocabulary of {len(self.vocabulary)} goes with seq({len(self.vocabulary)}), not {self.spec}"
+            )
         self.seed = draw_seed(seed)
 
     @classmethod
     def stored(
         cls, architecture: Architecture, theta: Mapping[str, NDArray[Any]], *, dtype: str, seed: int,
-        multilabel: bool, preprocessing: Preprocessing | None,
+        multilabel: bool, preprocessing: Preprocessing | None, vocabulary: str | None = None,
     ) -> Network:  # fmt: skip
         """A network with the parameters of a model file, drawing none."""
         made = cls.__new__(cls)
         made.__dict__.update(architecture.__dict__)
-        made._furnish(dtype, seed, multilabel, preprocessing)
+        made._furnish(dtype, seed, multilabel, preprocessing, vocabulary)
         made._theta = np.empty(made.size, made.dtype)
         for key, view in made.parameters().items():
             view[...] = theta[key]
@@ -196,7 +205,7 @@ class Network(Architecture):
         Architecture.__init__(made, layers, input_shape=self.input_shape, cost=cost, time=self.time)
         complete = len(layers) == len(self.layers)
         made.dtype, made.seed, made.multilabel = self.dtype, self.seed, self.multilabel and complete
-        made.preprocessing = self.preprocessing
+        made.preprocessing, made.vocabulary = self.preprocessing, self.vocabulary
         if made.preprocessing is not None and not complete:  # what a part answers is no class and has no unit
             zeros = np.zeros(made.n_outputs)
             made.preprocessing = replace(
@@ -209,6 +218,8 @@ class Network(Architecture):
 
     def _rows(self, X: Samples, dtype: DTypeLike | None = None) -> tuple[NDArray[Any], bool]:
         """(X as a batch in the form that engines take, or of the dtype given; whether it was one sample)."""
+        if isinstance(X, str):
+            X = self.encode(X)
         if dtype is None and self.preprocessing is None:
             ready = inputs.ready_rows(self, X, self.dtype)
             if ready is not None:
@@ -256,6 +267,12 @@ class Network(Architecture):
             return by_class if weights is None else weights
         by_class = by_class if weights.ndim == 1 else by_class[:, None]
         return inputs.sample_weights(weights * by_class, len(targets), dtype, steps=steps)
+
+    def encode(self, text: str) -> NDArray[np.unsignedinteger]:
+        """The tokens of a text, by the network's vocabulary."""
+        if self.vocabulary is None:
+            raise DataError(f"{self.spec} has no vocabulary, and takes no text; Network(…, vocabulary=…) gives it one")
+        return self.vocabulary.encode(text)
 
     # Forward
 
@@ -496,7 +513,9 @@ class Network(Architecture):
             "multilabel": self.multilabel,
             "seed": self.seed,
             "preprocessing": None if self.preprocessing is None else self.preprocessing.to_json(),
-        } | ({"time": self.time} if self.time != "mean" else {})
+            **({"time": self.time} if self.time != "mean" else {}),
+            **({} if self.vocabulary is None else {"vocabulary": self.vocabulary.characters}),
+        }
 
 
 def _is_octave(form: str) -> bool:

@@ -19,7 +19,7 @@ __all__ = [
     "draw_seed", "dropout_key", "dropout_mask", "dropout_threshold", "generator", "permutation", "uniform_bits",
 ]  # fmt: skip
 
-_PURPOSES = {"init": 1, "shuffle": 2, "dropout": 3, "holdout": 4, "check": 5, "batches": 6}
+_PURPOSES = {"init": 1, "shuffle": 2, "dropout": 3, "holdout": 4, "check": 5, "batches": 6, "generate": 7}
 
 
 def draw_seed(seed: int | None) -> int:

@@ -41,7 +41,7 @@ except ImportError as error:  # a pure-Python installation
     _native, _MISSING = None, str(error)
 
 __all__ = [
-    "build", "check_environment", "check_threads", "cost_and_gradient", "installed", "objection", "outputs",
+    "build", "check_environment", "check_threads", "cost_and_gradient", "generate", "installed", "objection", "outputs",
     "outputs_of_sequences", "resolve_threads", "train", "unavailable",
 ]  # fmt: skip
 
@@ -361,6 +361,21 @@ def outputs_of_sequences(
     with _team(program.pace[outputs], threads, 2.0 * program.run.products * m * T, 1) as team:
         program.run.forward(theta, X, z, y, team, counts, _state(theta, state), after)
     return z, y, after
+
+
+def generate(
+    net: Architecture,
+    theta: NDArray[Any],
+    prompt: NDArray[np.int64],
+    uniform: NDArray[np.float64],
+    temperature: float,
+    state: NDArray[Any] | None = None,
+) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    """(a token for each of the numbers, drawn one after the other behind the prompt; the state behind the last)."""
+    tokens, after = np.empty(len(uniform), np.int64), np.empty((1, net.n_state), theta.dtype)
+    run = _program(net, theta.dtype).run
+    run.generate(theta, prompt, temperature, uniform, tokens, _state(theta, state), after)
+    return tokens, after
 
 
 def _steps(net: Architecture, X: NDArray[Any]) -> int:

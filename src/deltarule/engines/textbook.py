@@ -26,7 +26,7 @@ from deltarule.randomness import dropout_mask
 
 __all__ = [
     "Evaluation", "Masks", "Pass", "backpropagate", "clip", "cost_and_gradient", "dropout_masks", "evaluate", "forward",
-    "objection", "outgoing_state", "outputs", "outputs_of_sequences", "steps_of", "train",
+    "generate", "objection", "outgoing_state", "outputs", "outputs_of_sequences", "steps_of", "train",
 ]  # fmt: skip
 
 NUMBERS_AT_ONCE = 2**22  # of the largest layer, where the outputs of a whole data set are wanted
@@ -113,6 +113,32 @@ def outputs_of_sequences(
         found.append((*_last(caches), outgoing_state(net, caches)))
     z, y, state = (np.concatenate(part) for part in zip(*found))
     return z, y, state
+
+
+def generate(
+    net: Architecture,
+    theta: NDArray[Any],
+    prompt: NDArray[np.int64],
+    uniform: NDArray[np.float64],
+    temperature: float,
+    state: NDArray[Any] | None = None,
+) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    """(a token for each of the numbers, drawn one after the other behind the prompt; the state behind the last).
+
+    p_k ∝ e^{z_k / temperature}; the next token is the first k with p₀ + … + p_k > u, at temperature 0 the likeliest.
+    """
+    tokens, step = list[int](), prompt
+    for u in uniform.tolist():
+        z, _, state = outputs_of_sequences(net, theta, step[None], state=state)
+        logits = z[0, -1]
+        if temperature > 0:
+            chances = np.cumsum(np.exp((logits - logits.max()) / logits.dtype.type(temperature)), dtype=np.float64)
+            tokens.append(min(int(np.searchsorted(chances, u * chances[-1], side="right")), len(logits) - 1))
+        else:
+            tokens.append(int(logits.argmax()))
+        step = np.array(tokens[-1:])
+    state = np.zeros((1, net.n_state), theta.dtype) if state is None else state
+    return np.array(tokens, np.int64), state
 
 
 def evaluate(

@@ -1,5 +1,6 @@
 // isa.cpp: the engine for one instruction set. Compiled once for each, with -DDELTARULE_ISA=name and its -march.
 #include "forward.hpp"
+#include "generate.hpp"
 #include "training.hpp"
 
 namespace deltarule::DELTARULE_ISA {
@@ -50,7 +51,7 @@ bool evaluate(const char* name, const void* x, void* y, int64_t n) {
 
 }  // namespace
 
-const Engine float_engine{forward<float>, gradient<float>, train<float>, evaluate<float>};
-const Engine double_engine{forward<double>, gradient<double>, train<double>, evaluate<double>};
+const Engine float_engine{forward<float>, gradient<float>, train<float>, generate<float>, evaluate<float>};
+const Engine double_engine{forward<double>, gradient<double>, train<double>, generate<double>, evaluate<double>};
 
 }  // namespace deltarule::DELTARULE_ISA

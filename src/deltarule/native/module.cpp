@@ -317,6 +317,21 @@ class Program {  // a network, in one precision
     without_gil([&] { done = engine.train(net, from, into, data, masks, to, threads); });
     return done;
   }
+
+  int64_t generate(const Any& theta, const In<int64_t, 1>& prompt, double temperature, const In<double, 1>& uniform, const Out<int64_t, 1>& tokens,
+                   const std::optional<Any>& state, const AnyOut& new_state) const {
+    if (!net.sequences || answers_once || n_outputs() != layers[0].n_in) refuse("a network that answers every token with another");
+    if (prompt.size() == 0 || uniform.size() != tokens.size() || !(temperature >= 0)) refuse("a prompt, and a number for every token");
+    Samples given{};
+    given.X = prompt.data(), given.element = Element::int64;
+    check_tokens(given, int64_t(prompt.size()));
+    states(given, {std::nullopt, state, new_state}, 1);
+    const void* at = data_of(theta, "theta", type, size_t(net.size));
+    const Draft draft{prompt.data(), int64_t(prompt.size()), int64_t(tokens.size()), temperature, uniform.data(), tokens.data(), given.state, given.new_state};
+    int64_t done = 0;
+    without_gil([&] { done = engine.generate(net, at, draft); });
+    return done;
+  }
 };
 
 bool evaluate(const std::string& name, const Any& x, const AnyOut& y) {
@@ -345,6 +360,8 @@ NB_MODULE(_native, m) {
            "state"_a.noconvert() = nb::none(), "new_state"_a.noconvert() = nb::none())
       .def("gradient", &Program::gradient, "theta"_a.noconvert(), "X"_a.noconvert(), "t"_a.noconvert(), "weights"_a.noconvert().none(), "weight_decay"_a, "gradient"_a.noconvert(), "threads"_a,
            "time"_a.noconvert() = nb::none(), "state"_a.noconvert() = nb::none())
+      .def("generate", &Program::generate, "theta"_a.noconvert(), "prompt"_a.noconvert(), "temperature"_a, "uniform"_a.noconvert(), "tokens"_a.noconvert(),
+           "state"_a.noconvert().none(), "new_state"_a.noconvert())
       .def("train", &Program::train, "theta"_a.noconvert(), "new_theta"_a.noconvert(), "states"_a.noconvert(), "new_states"_a.noconvert(), "X"_a.noconvert(),
            "t"_a.noconvert(), "weights"_a.noconvert().none(), "order"_a.noconvert(), "ends"_a.noconvert(), "first_step"_a, "rule"_a, "constants"_a.noconvert(),
            "keys"_a.noconvert(), "weight_decay"_a, "clip_norm"_a, "clip_value"_a, "costs"_a.noconvert(), "threads"_a, "time"_a.noconvert() = nb::none(),

@@ -78,6 +78,16 @@ struct Descent {           // the updates of a slice
   const uint8_t* begins;        // of mini-batches of sequences: those that go on from none; null: all
 };
 
+struct Draft {               // tokens to be drawn, behind those of a prompt (one at least)
+  const int64_t* prompt;
+  int64_t n_prompt, length;
+  double temperature;        // 0: always the likeliest
+  const double* uniform;     // [length], from 0 to 1
+  int64_t* tokens;           // [length]
+  const void* state;         // [n_state], or null
+  void* new_state;
+};
+
 constexpr int CONSTANTS = 8;    // at most, an update
 
 struct Engine {
@@ -87,6 +97,8 @@ struct Engine {
   double (*gradient)(const Network&, const void* theta, const Samples&, int64_t m, double weight_decay, void* gradient, int threads);
   // the number of updates made; fewer than asked where a cost, a gradient or an update was not finite
   int64_t (*train)(const Network&, const void* theta, void* new_theta, const Samples&, const Masks&, const Descent&, int threads);
+  // the number of tokens drawn; fewer than asked where Python wants the call to end
+  int64_t (*generate)(const Network&, const void* theta, const Draft&);
   // a vector function of every number, by name; false if there is none
   bool (*evaluate)(const char* name, const void* x, void* y, int64_t n);
 };
