@@ -255,7 +255,7 @@ class _Probe:
         if not any(breakpoints):
             return False
         a, b = self.evaluate(one), self.evaluate(other)
-        pairs = [(low.z, high.z) for low, high in zip(a.caches, b.caches)]
+        pairs = [(_net_values(low), _net_values(high)) for low, high in zip(a.caches, b.caches)]
         pairs.append((a.caches[-1].a - a.t, b.caches[-1].a - b.t))
         return any(
             bool(np.any(np.sign(np.real(low) - p) != np.sign(np.real(high) - p)))
@@ -267,6 +267,12 @@ class _Probe:
         if index < self.net.size:
             return self.net.name_of(index)
         return f"x[{', '.join(map(str, np.unravel_index(index - self.net.size, self.shape)))}]"
+
+
+def _net_values(cache: Any) -> NDArray[Any]:
+    """Z of a layer, of all steps where it answers by the last alone."""
+    values: NDArray[Any] = getattr(cache, "steps", cache.z)
+    return values
 
 
 class _Rounding:

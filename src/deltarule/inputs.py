@@ -24,6 +24,7 @@ from deltarule.errors import DataError, ShapeError
 from deltarule.layers import flat_size, shape_text
 
 __all__ = [
+    "NO_STEP",
     "class_labels",
     "class_weights",
     "converted",
@@ -37,6 +38,9 @@ __all__ = [
     "target_rows",
     "vector",
 ]
+
+NO_STEP = -1.0
+"""The weight of a step that is none: it is passed over, and the state stays. One of weight 0 is read, but not counted."""
 
 SUM_TOLERANCE = 1e-3  # how far from 1 the rows of soft targets may sum before they are refused
 
@@ -210,9 +214,9 @@ def _targets_of_steps(
     if found.shape not in (shape, (*shape, k)) or (found.shape == shape and k > 1 and multilabel):
         _refuse_shape(found.shape, k, f"({m}, {T}", multilabel)
     flat = found.reshape(m * T, *found.shape[2:])
-    if w is not None and w.ndim == 2 and not w.all():  # what stands where there is no step must only do no harm
+    if w is not None and w.ndim == 2 and not (w > 0).all():  # what stands where there is no step must only do no harm
         harmless = np.zeros((m * T, *(1,) * (flat.ndim - 1)), flat.dtype) + (np.arange(k) == 0 if flat.ndim == 2 else 0)
-        flat = np.where((w != 0).reshape(m * T, *(1,) * (flat.ndim - 1)), flat, harmless.astype(flat.dtype))
+        flat = np.where((w > 0).reshape(m * T, *(1,) * (flat.ndim - 1)), flat, harmless.astype(flat.dtype))
     checked = _checked_targets(net, flat, dtype, lambda row: f"row {row // T}, step {row % T}")
     return checked.reshape(m, T, *checked.shape[1:])
 
@@ -294,7 +298,7 @@ def step_weights(
     mask: Any,
     dtype: Any,
 ) -> NDArray[Any] | None:
-    """w_it = wᵢ maskᵢₜ `(m, T)` where sequences end early, or leave out steps; else the weights as they are."""
+    """w_it `(m, T)` where sequences end early or leave out steps, NO_STEP there; else the weights as they are."""
     if lengths is None and mask is None:
         return weights
     if net.input_shape[0] is not None:
@@ -304,8 +308,8 @@ def step_weights(
     m, T = rows.shape[:2]
     counts = _within(lengths, m, T) if mask is None else _mask(mask, m, T)
     if weights is None:
-        return counts.astype(dtype)
-    return np.where(counts, weights if weights.ndim == 2 else weights[:, None], 0).astype(dtype)
+        weights = np.ones((m, 1), dtype)
+    return np.where(counts, weights if weights.ndim == 2 else weights[:, None], NO_STEP).astype(dtype)
 
 
 def states(net: Architecture, state: ArrayLike | None, m: int) -> NDArray[Any] | None:

@@ -28,13 +28,14 @@ def load(path: str | Path) -> Network:
         FileFormatError: the file is absent, corrupt, foreign, or of a newer format.
     """
     arrays, found = files.read(path)
-    meta = files.fields(f"{path}: metadata", found, FIELDS)
+    wanted = FIELDS | {name: (str,) for name in ("time", "vocabulary") if name in found}  # of sequences alone
+    meta = files.fields(f"{path}: metadata", found, wanted)
     extra = set() if meta["preprocessing"] is None else {k for k in arrays if k.startswith(PREFIX)}
     own = {k: a for k, a in arrays.items() if k not in extra}
     try:
         if meta["dtype"] not in ("float32", "float64"):
             raise FileFormatError(f"dtype is 'float32' or 'float64', not '{meta['dtype']}'")
-        shape = Architecture(meta["network"], cost=meta["cost"], time=found.get("time", "mean"))
+        shape = Architecture(meta["network"], cost=meta["cost"], time=meta.get("time", "mean"))
         files.check_arrays({s.key: s.shape for s in shape.slots}, own, np.dtype(meta["dtype"]))
         before = None
         if meta["preprocessing"] is not None:
@@ -42,13 +43,7 @@ def load(path: str | Path) -> Network:
             before = Preprocessing.from_json(meta["preprocessing"], own_arrays)
         return Network.stored(
             shape, own, dtype=meta["dtype"], multilabel=meta["multilabel"], seed=meta["seed"], preprocessing=before,
-            vocabulary=_vocabulary(found.get("vocabulary")),
+            vocabulary=meta.get("vocabulary"),
         )  # fmt: skip
     except (HyperparameterError, ShapeError, FileFormatError, ValueError) as error:
         raise FileFormatError(f"{path}: {error}") from None
-
-
-def _vocabulary(found: object) -> str | None:
-    if found is not None and not isinstance(found, str):
-        raise FileFormatError(f"its vocabulary is {found!r:.60}, not a text")
-    return found

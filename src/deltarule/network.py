@@ -100,6 +100,8 @@ class Network(Architecture):
             _check_fit(self, preprocessing)
         self.preprocessing = preprocessing
         self.vocabulary = Vocabulary(vocabulary) if isinstance(vocabulary, str) else vocabulary
+        if not isinstance(self.vocabulary, Vocabulary | None):
+            raise HyperparameterError(f"a vocabulary is its characters, one text, not {vocabulary!r:.60}")
         if self.vocabulary is not None and self.input_shape != (None, len(self.vocabulary)):
             raise ShapeError(
                 f"a vocabulary of {len(self.vocabulary)} goes with seq({len(self.vocabulary)}), not {self.spec}"
@@ -307,11 +309,11 @@ class Network(Architecture):
         """(ŷ as rows `(m, K)`, whether X was one sample, the state behind the last step)."""
         rows, one = self._rows(X)
         if self.input_shape[0] is None:
-            w = inputs.step_weights(self, rows, None, lengths, mask, np.bool_)
+            w = inputs.step_weights(self, rows, None, lengths, mask, self.dtype)
             engine, h = engines.choose("auto", self), inputs.states(self, state, len(rows))
-            _, y, after = engine.outputs_of_sequences(self, self._theta, rows, w, h)
+            _, y, after = engine.outputs_of_sequences(self, self._theta, rows, None if w is None else w >= 0, h)
             return y, one, after
-        if (lengths, mask, state) != (None, None, None):
+        if any(given is not None for given in (lengths, mask, state)):
             raise ShapeError(f"lengths, mask and state are for sequences, and {self.spec} takes none")
         return self._outputs(rows)[1], one, None
 
@@ -388,7 +390,7 @@ class Network(Architecture):
         self, rows: NDArray[Any], targets: NDArray[Any], w: NDArray[Any] | None, which: NDArray[np.int64] | None = None
     ) -> dict[str, float]:
         """`evaluate` for what `prepare` returned, or only some of its rows, a few at a time."""
-        time = None if w is None or w.ndim == 1 else w != 0
+        time = None if w is None or w.ndim == 1 else w >= 0
         if which is None:
             z, y = self._outputs(rows, time)
         else:
@@ -400,7 +402,7 @@ class Network(Architecture):
         if self.shapes[-1][0] is None:  # a step is a sample
             (m, T), w = y.shape[:2], w if w is None or w.ndim == 2 else np.repeat(w, y.shape[1])
             z, y, targets = (a.reshape(m * T, *a.shape[2:]) for a in (z, y, targets))
-        w = None if w is None else w.reshape(-1) if w.size == len(y) else w.max(axis=1)
+        w = None if w is None else np.maximum(w.reshape(-1) if w.size == len(y) else w.max(axis=1), 0)
         labels = np.arange(self.n_outputs)
         as_rows = targets if targets.ndim == y.ndim else (targets[:, None] == labels).astype(self.dtype)
         costs = self.output.value(z, y, as_rows).astype(np.float64)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from deltarule import engines
+from deltarule.activations import Softmax
 from deltarule.errors import DataError, HyperparameterError
 from deltarule.limits import number, whole
 from deltarule.network import Network
@@ -38,9 +39,10 @@ def generate(
     (20, True)
     """
     vocabulary = net.vocabulary
-    if vocabulary is None or net.shapes[-1] != (None, len(vocabulary)):
+    chances = isinstance(net.output.activation, Softmax)
+    if vocabulary is None or not chances or net.shapes[-1] != (None, len(vocabulary)):
         raise HyperparameterError(
-            f"{net.spec} writes no text: that takes a vocabulary, and an answer for every character of it at every step"
+            f"{net.spec} writes no text: that takes a vocabulary, and at every step the chance of every character (softmax)"
         )
     length, T = whole("length", length), number("temperature", temperature, least=0)
     if not isinstance(prompt, str):

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from deltarule import Dense, Dropout, HyperparameterError, Network, ShapeError
 from deltarule.arrays import COMPLEX_STEP
 from deltarule.engines import textbook
+from deltarule.inputs import NO_STEP
 from deltarule.layers import RNN, Context
 
 Numbers = NDArray[Any]
@@ -151,7 +152,7 @@ def test_gradients_by_the_complex_step(given: str, spec: str, time: str, tokens:
     random = np.random.default_rng(8)
     options: dict[str, Any] = {"weight_decay": 0.1, "sample_weight": np.array([0.5, 2.0, 1.0])}
     if "masked" in given:
-        options["sample_weight"] = options["sample_weight"][:, None] * mask
+        options["sample_weight"] = np.where(mask, options["sample_weight"][:, None], NO_STEP)
     if "carried" in given:
         options["state"] = random.normal(size=(3, net.n_state))
     done = textbook.backpropagate(net, net.theta, X, t, **options)
@@ -176,8 +177,8 @@ def test_tokens_are_one_hot_rows(spec: str) -> None:
     net, tokens, t, mask = case(spec, "mean", tokens=True)
     rows = np.eye(3)[tokens]
     for found, expected in zip(
-        textbook.cost_and_gradient(net, net.theta, tokens, t, sample_weight=1.0 * mask),
-        textbook.cost_and_gradient(net, net.theta, rows, t, sample_weight=1.0 * mask),
+        textbook.cost_and_gradient(net, net.theta, tokens, t, sample_weight=np.where(mask, 1.0, NO_STEP)),
+        textbook.cost_and_gradient(net, net.theta, rows, t, sample_weight=np.where(mask, 1.0, NO_STEP)),
     ):
         np.testing.assert_allclose(found, expected, atol=1e-14)
 
@@ -207,10 +208,10 @@ def test_the_weights_of_time() -> None:
     w = np.array([0.5, 2.0, 1.0])
     z, y = (getattr(textbook.forward(net, net.theta, X, time=mask)[-1], name) for name in ("z", "a"))
     costs = net.output.value(z, y, t) * w[:, None] * mask
-    mean = textbook.cost_and_gradient(net, net.theta, X, t, sample_weight=w[:, None] * mask)[0]
+    mean = textbook.cost_and_gradient(net, net.theta, X, t, sample_weight=np.where(mask, w[:, None], NO_STEP))[0]
     np.testing.assert_allclose(mean, costs.sum() / (w[:, None] * mask).sum(), atol=1e-14)
     added = Network("seq(3)/rnn(4)/2", dtype="float64", time="sum")
-    total = textbook.cost_and_gradient(added, net.theta, X, t, sample_weight=w[:, None] * mask)[0]
+    total = textbook.cost_and_gradient(added, net.theta, X, t, sample_weight=np.where(mask, w[:, None], NO_STEP))[0]
     np.testing.assert_allclose(total, costs.sum() / w.sum(), atol=1e-14)
 
 
@@ -218,7 +219,7 @@ def test_what_is_masked_has_no_influence() -> None:
     """Inputs and targets of steps that do not count change neither cost nor gradient, whatever they are."""
     for spec in SPECS:
         net, X, t, mask = case(spec, "mean", tokens=False)
-        w = 1.0 * mask
+        w = np.where(mask, 1.0, NO_STEP)
         expected = textbook.cost_and_gradient(net, net.theta, X, t, sample_weight=w)
         X[~mask] = 1e3
         if t.ndim == 3:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from deltarule import HyperparameterError, Momentum, Network, ShapeError, train
+from deltarule import HyperparameterError, Momentum, Network, ShapeError, generate, load, train
 from deltarule.engines import textbook
 from deltarule.training import Callback
 from deltarule.training.standing import Samples
@@ -65,7 +65,7 @@ def test_lengths_and_masks_are_weights_of_steps() -> None:
     fit(nets[0], X, t, lengths=lengths)
     fit(nets[1], X, t, mask=mask)
     spoilt = np.where(mask, t, -1)  # padding may be anything
-    fit(nets[2], X, spoilt, sample_weight=mask.astype(float))
+    fit(nets[2], X, spoilt, lengths=lengths, sample_weight=np.ones(5))
     for net in nets[1:]:
         np.testing.assert_array_equal(net.theta, nets[0].theta)
     assert nets[0].evaluate(X, spoilt, lengths=lengths) == nets[0].evaluate(X, t, mask=mask)
@@ -110,7 +110,7 @@ def test_windows_of_rows() -> None:
     assert begins.tolist() == [True, False, True, False]
     short = cut(net, Samples(X, t, None, None), 4)
     assert short.weights is not None
-    assert short.weights.tolist() == [[1, 1, 1, 1], [1, 1, 0, 0]] * 4
+    assert short.weights.tolist() == [[1, 1, 1, 1], [1, 1, -1, -1]] * 4
 
 
 def test_validation_on_sequences() -> None:
@@ -121,6 +121,29 @@ def test_validation_on_sequences() -> None:
     w[:, 6:] = 0
     history = fit(network(), X, t, validation=(X, t, w))
     assert len(history.validation_cost) == 3
+    lengths = np.arange(20) % 8 + 1
+    for named in ({"validation": 0.25}, {"rows": np.arange(15)}, {"validation": 0.25, "truncate": 3}):
+        assert len(fit(network(), X, t, lengths=lengths, **named).cost) == 3
+
+
+def test_a_step_of_weight_0_is_read() -> None:
+    """Its cost does not count, its input does; a step that the mask leaves out has neither."""
+    X, t = echo(5, 6)
+    net, w = network(), np.ones((5, 6))
+    w[:, 2] = 0
+    other = X.copy()
+    other[:, 2] = (other[:, 2] + 1) % 3
+    assert net.evaluate(X, t, w) != net.evaluate(other, t, w)
+    assert net.evaluate(X, t, mask=w) == net.evaluate(other, t, mask=w)
+
+
+def test_models_of_sequences_are_saved(tmp_path: Path) -> None:
+    net = Network("seq(3)/rnn(8)/3", vocabulary="abc", time="sum")
+    net.save(tmp_path / "net.safetensors")
+    again = load(tmp_path / "net.safetensors")
+    assert (again.time, again.vocabulary, again.spec) == (net.time, net.vocabulary, net.spec)
+    np.testing.assert_array_equal(again.forward("abc"), net.forward("abc"))
+    assert generate(again, "ab", 30, seed=3) == generate(net, "ab", 30, seed=3)
 
 
 @pytest.mark.parametrize(("spec", "named", "error", "said"), [

@@ -58,6 +58,7 @@ _LAYERS: list[type[Layer]] = [Dense, Dropout, RNN, Conv, MeanPool, MaxPool, Subs
 
 MOST_FEATURES = 2**25  # of a layer
 MOST_PADDED, MOST_KERNELS = 2**24, 2**28  # numbers of a convolution's input with its margins, and of its whole kernels
+STRETCH = 512  # steps of sequences that predictions take at a time
 MOST_THREADS = 1024  # that may be asked for
 WORK_FOR_A_THREAD = 1_500_000  # floating-point operations between two barriers that make a second thread worth it
 
@@ -355,6 +356,16 @@ def outputs_of_sequences(
     Of a recurrent layer at the top no z is kept: its h stands there.
     """
     m, T = X.shape[:2]
+    if T > STRETCH:  # the state goes on from stretch to stretch, and memory does not grow with T
+        found = []
+        for at in range(0, T, STRETCH):
+            part = slice(at, at + STRETCH)
+            counts = None if time is None else time[:, part]
+            found.append(outputs_of_sequences(net, theta, np.ascontiguousarray(X[:, part]), counts, state, threads))
+            state = found[-1][2]
+        if net.shapes[-1][0] is not None:
+            return found[-1]
+        return np.concatenate([f[0] for f in found], 1), np.concatenate([f[1] for f in found], 1), found[-1][2]
     shape, program = (m, *((T,) if net.shapes[-1][0] is None else ()), net.n_outputs), _program(net, theta.dtype)
     z, y, after = np.empty(shape, theta.dtype), np.empty(shape, theta.dtype), np.empty((m, net.n_state), theta.dtype)
     counts = None if time is None else np.ascontiguousarray(time, np.uint8)
@@ -388,11 +399,11 @@ def _state(theta: NDArray[Any], state: NDArray[Any] | None) -> NDArray[Any] | No
 
 
 def _weights(net: Architecture, w: NDArray[Any] | None) -> tuple[NDArray[Any] | None, NDArray[np.uint8] | None]:
-    """(weights of rows, or of steps that are answered; which steps count) from weights `(m,)` or `(m, T)`."""
+    """(weights of rows, or of steps that are answered; which steps there are) from weights `(m,)` or `(m, T)`."""
     if w is None or w.ndim == 1:
         return w, None
-    counts = (w != 0).astype(np.uint8)
-    return (np.ascontiguousarray(w) if net.shapes[-1][0] is None else w.max(axis=1)), counts
+    counts, w = (w >= 0).astype(np.uint8), np.maximum(w, 0)
+    return (np.ascontiguousarray(w) if net.shapes[-1][0] is None else w.max(axis=1)), None if counts.all() else counts
 
 
 def train(
@@ -435,11 +446,13 @@ def train(
         return Outcome(new_theta, new_state, costs, carried=None if states is None else states[:rows])
     diverged = part.first_step + done
     if done == 0:
-        return Outcome(theta, state, costs[:0], diverged, carried)
+        begins_anew = part.begins is None or part.begins[0]
+        return Outcome(theta, state, costs[:0], diverged, None if begins_anew else carried)
     first = None if part.begins is None else part.begins[:done]
     before = Slice(part.order, part.ends[:done], part.rates[:done], part.optimizers[:done], part.first_step, first)
     outcome = train(net, theta, state, X, t, sample_weight, before, settings, carried)  # up to there
-    return outcome._replace(diverged=diverged)
+    begins_anew = part.begins is None or part.begins[done]
+    return outcome._replace(diverged=diverged, carried=None if begins_anew else outcome.carried)
 
 
 def _going_on(

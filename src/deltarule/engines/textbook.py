@@ -154,12 +154,12 @@ def evaluate(
 ) -> Evaluation:
     """The pass forward and the cost of a batch X `(m, …)` with targets t: integers `(m,)` or rows `(m, K)`.
 
-    Of sequences that are answered at every step targets are `(m, T)` or `(m, T, K)`. Weights `(m, T)` are wᵢ maskᵢₜ: a
-    step of weight 0 is none.
+    Of sequences that are answered at every step targets are `(m, T)` or `(m, T, K)`. Weights `(m, T)` are those of
+    steps, negative where there is none: it is passed over, and the state stays.
     """
     xp = namespace(theta)
     w = None if sample_weight is None else _like(theta, sample_weight)
-    caches = forward(net, theta, X, masks, time=None if w is None or w.ndim == 1 else w != 0, state=state)
+    caches = forward(net, theta, X, masks, time=None if w is None or w.ndim == 1 else w >= 0, state=state)
     z, y = _last(caches)
     t = _target_rows(theta, t, y)
     costs = net.output.value(z, y, t)  # C⁽ⁱ⁾
@@ -345,6 +345,7 @@ def _weights(net: Architecture, given: Array | None, costs: Array) -> tuple[Arra
     ones = xp.ones_like(real_part(costs))  # (m,), or (m, T) where every step is answered
     if given is None:
         return ones, xp.sum(ones if net.time == "mean" or ones.ndim == 1 else ones[:, 0])
+    given = xp.where(given > 0, given, xp.zeros_like(given))  # a step that is none counts as little as one of weight 0
     rows = given if given.ndim == 1 else xp.max(given, axis=1)
     w = rows if ones.ndim == 1 else ones * (given if given.ndim == 2 else xp.expand_dims(given, axis=-1))
     return w, xp.sum(w if net.time == "mean" else rows)
@@ -355,7 +356,10 @@ def _inputs(net: Architecture, theta: Array, X: Array) -> Array:
     xp = namespace(theta)
     X = xp.asarray(X)
     if net.input_shape[0] is None and X.ndim == 2:
-        return X
+        if net.layers[0].takes_tokens:
+            return X
+        places = xp.arange(net.input_shape[1], dtype=xp.int64)
+        X = xp.expand_dims(xp.astype(X, xp.int64), axis=-1) == places
     return xp.astype(X, real_part(theta).dtype) / 255 if X.dtype == xp.uint8 else _like(theta, X)
 
 

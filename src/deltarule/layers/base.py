@@ -63,6 +63,7 @@ class Layer(Named):
     """A layer: shapes, parameters, and the three verbs."""
 
     decays: ClassVar[frozenset[str]] = frozenset()  # the parameters that weight decay reaches
+    takes_tokens: ClassVar[bool] = False  # whether its input may be places in a vocabulary
     usual: ClassVar[Activation] = ReLU()  # the activation of a hidden layer of this kind, where nothing is said
     trainable: bool = field(default=True, kw_only=True)
 

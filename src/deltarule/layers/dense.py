@@ -50,6 +50,7 @@ class Dense(Weighted):
     """
 
     name = "dense"
+    takes_tokens = True
     decays = frozenset({"W"})
     units: int
     activation: Activation | str | None = None

@@ -68,6 +68,7 @@ class RNN(Weighted):
     """
 
     name = "rnn"
+    takes_tokens = True
     decays = frozenset({"W", "U"})
     usual = Tanh()
     hidden: int

@@ -31,7 +31,7 @@ def outer_sum(delta: Array, a: Array, n: int) -> Array:
         rows = xp.reshape(delta, (-1, delta.shape[-1]))
         return rows.T @ xp.reshape(a, (rows.shape[0], -1))
     total = xp.zeros((delta.shape[-1], n), dtype=delta.dtype)
-    places = xp.arange(n, dtype=a.dtype)
+    places, a = xp.arange(n, dtype=xp.int64), xp.astype(a, xp.int64)
     for t in range(a.shape[1]):
         total = total + delta[:, t, :].T @ xp.astype(xp.expand_dims(a[:, t], axis=-1) == places, delta.dtype)
     return total

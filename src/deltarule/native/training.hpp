@@ -93,12 +93,13 @@ struct Training {
     double total = 0;
     for (int64_t s = 0; s < m; s++) {
       const int64_t row = order ? order[s] : s;
-      T most = T(0), all = T(0);
+      T most = T(0);
+      double all = 0;
       for (int t = 0; data->step_weights && t < data->steps; t++) {
         const T x = w[row * data->steps + t];
         most = x > most ? x : most, all += x;
       }
-      total += !data->step_weights ? double(w[row]) * (sum_steps ? 1 : steps) : sum_steps ? double(most) : double(all);
+      total += !data->step_weights ? double(w[row]) * (sum_steps ? 1 : steps) : sum_steps ? double(most) : all;
     }
     return total;
   }

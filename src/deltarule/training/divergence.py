@@ -35,7 +35,7 @@ def divergence(
             sample_weight=None if w is None else w[rows], masks=masks, state=carried,
         )  # fmt: skip
     layer, what, k = _first_fault(net, done)
-    sample = None if k is None else int(rows[k])
+    sample = None if k is None else int(rows[k]) // samples.windows
     where = f"layer {layer} ({net.layers[layer - 1]}): {what}" if layer else what
     where += "" if sample is None else f", first for the sample in row {sample}"
     return DivergenceError(

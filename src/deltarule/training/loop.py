@@ -106,7 +106,9 @@ class Plan(NamedTuple):
             "seed": self.settings.seed, "on_divergence": self.on_divergence,
             "early_stopping": None if stopping is None else [stopping.patience, stopping.min_delta],
             "engine": self.engine.__name__.rpartition(".")[2],
-        } | ({"truncate": self.truncate} if self.truncate else {})  # fmt: skip
+            **({"truncate": self.truncate} if self.truncate else {}),
+            **({"time": net.time} if net.time != "mean" else {}),
+        }  # fmt: skip
 
 
 def _text(value: Any) -> str:
@@ -203,7 +205,7 @@ class Loop:
         if outcome.diverged is not None:
             self._diverged(part, outcome.diverged, outcome.carried)
             return
-        shares, n = _shares(part, w), len(part.ends)
+        shares, n = _shares(run.net, part, w), len(part.ends)
         self.standing = s = s._replace(
             state=outcome.state, carried=outcome.carried, batch=s.batch + n, step=run.step,
             learning_rate=float(part.rates[-1]), total=_add(s.total, shares * outcome.costs),
@@ -280,12 +282,16 @@ class Loop:
             self.keeper.keep(run, self.standing)
 
 
-def _shares(part: Slice, weights: NDArray[Any] | None) -> NDArray[np.float64]:
+def _shares(net: Network, part: Slice, weights: NDArray[Any] | None) -> NDArray[np.float64]:
     """What each mini-batch weighs in the epoch's mean: its rows, or their weights."""
     if weights is None:
         shares = part.ends.astype(np.float64)
         shares[1:] -= part.ends[:-1]
         return shares
+    if weights.ndim == 2:  # of steps, negative where there is none
+        summed = net.shapes[-1][0] is None and net.time == "mean"
+        weights = np.maximum(weights, 0)
+        weights = weights.sum(axis=1) if summed else weights.max(axis=1)
     return np.array([float(weights[rows].sum()) for rows in part.batches])
 
 

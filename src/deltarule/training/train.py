@@ -216,7 +216,7 @@ def _weighed(net: Network, data: Samples, class_weight: Any) -> Samples:
     weights = net.weigh(own_t, own_w, class_weight)
     _check_classes(net, own_t)
     if rows is not None and weights is not None:
-        own, weights = weights, np.zeros(len(t), weights.dtype)
+        own, weights = weights, np.zeros((len(t), *weights.shape[1:]), weights.dtype)
         weights[rows] = own
     X, t, weights = _apart(net, X, t, weights)
     return Samples(X, t, weights, rows)

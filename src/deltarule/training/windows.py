@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltarule.errors import HyperparameterError
+from deltarule.inputs import NO_STEP
 from deltarule.limits import whole
 from deltarule.network import Network
 from deltarule.training.standing import Rows, Samples
@@ -32,19 +33,21 @@ def cut(net: Network, data: Samples, truncate: int | None) -> Samples:
         )
     X, t, w, rows, _ = data
     m, T = X.shape[:2]
+    k = min(k, T)
     if T % k and w is None:
         w = np.ones(m, net.dtype)
     if w is not None and w.ndim == 1:
         w = np.broadcast_to(w[:, None], (m, T))
     n = -(-T // k)
-    return Samples(_in_windows(X, n, k), _in_windows(t, n, k), None if w is None else _in_windows(w, n, k), rows, n)
+    w = None if w is None else _in_windows(w, n, k, NO_STEP)
+    return Samples(_in_windows(X, n, k), _in_windows(t, n, k), w, rows, n)
 
 
-def _in_windows(a: NDArray[Any], n: int, k: int) -> NDArray[Any]:
-    """`(m, T, …)` as `(m n, k, …)`; what the last window lacks is 0."""
+def _in_windows(a: NDArray[Any], n: int, k: int, lacking: float = 0) -> NDArray[Any]:
+    """`(m, T, …)` as `(m n, k, …)`; what the last window lacks is filled."""
     m, T = a.shape[:2]
     if n * k > T:
-        a = np.concatenate([a, np.zeros((m, n * k - T, *a.shape[2:]), a.dtype)], axis=1)
+        a = np.concatenate([a, np.full((m, n * k - T, *a.shape[2:]), lacking, a.dtype)], axis=1)
     return a.reshape(m * n, k, *a.shape[2:])
 
 
