@@ -40,7 +40,7 @@ __all__ = [
 ]
 
 NO_STEP = -1.0
-"""The weight of a step that is none: it is passed over, and the state stays. One of weight 0 is read, but not counted."""
+"""The weight of a step that is none: it is passed over, and the state stays. One of weight 0 is read, not counted."""
 
 SUM_TOLERANCE = 1e-3  # how far from 1 the rows of soft targets may sum before they are refused
 
