@@ -16,11 +16,17 @@ from sklearn.utils.class_weight import compute_class_weight, compute_sample_weig
 from deltarule import Network
 from deltarule.architecture import Architecture
 from deltarule.errors import DataError, DeltaruleError, ShapeError
-from deltarule.inputs import class_weights, is_one_sample, sample_rows, sample_weights, target_rows
+from deltarule.inputs import class_weights, is_one_sample, sample_rows, sample_weights
+from deltarule.inputs import target_rows as targets_of
 
 FLAT, IMAGE, SEQUENCE = Architecture("12/3"), Architecture("1x3x4/3"), Architecture("seq(4)/3")
 COLOUR, ONE = Architecture("2x3x4/3"), Architecture("1/3")
 ROWS = np.arange(60.0).reshape(5, 12)
+
+
+def target_rows(net: Architecture, t: Any, m: int, dtype: str) -> Any:
+    """The targets of m rows; sequences have 6 steps."""
+    return targets_of(net, t, np.empty((m, 6) if net.input_shape[0] is None else (m, 1)), dtype)
 
 
 def refused(error: type[DeltaruleError], message: str, f: Callable[..., Any], *args: Any) -> None:
@@ -194,8 +200,10 @@ YES, EXP, REAL = Architecture("4/1"), Architecture("4/2", output="exp"), Archite
         (YES, [0, -0.1], 2, DataError, "row 1"),
         (EXP, [[0, 1], [1, -2]], 2, DataError, "cost 'poisson' takes a count, not negative"),
         (REAL, [[0, 1e300]], 1, DataError, "the targets as float32: row 0, column 1 is inf"),
-        (SEQUENCE, np.zeros((2, 5), int), 2, ShapeError, "seq(4)/3 answers at every time step"),
-        (SEQUENCE, np.zeros((2, 3)), 2, ShapeError, "targets of sequences are not taken yet"),
+        (SEQUENCE, np.zeros((2, 5), int), 2, ShapeError, "each of the 6 steps of X; the targets have the shape (2, 5)"),
+        (SEQUENCE, np.zeros((3, 6), int), 2, ShapeError, "X has 2 sequences, the targets 3"),
+        (SEQUENCE, np.zeros((2, 6, 2)), 2, ShapeError, "the shape (2, 6, 3), or (2, 6) for classes, not (2, 6, 2)"),
+        (SEQUENCE, [[0, 1, 2, 0, 1, 3]], 1, DataError, "the target at row 0, step 5 is 3"),
     ],
 )  # fmt: skip
 def test_targets_that_do_not_fit(net: Architecture, t: Any, m: int, error: type[DeltaruleError], message: str) -> None:

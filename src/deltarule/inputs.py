@@ -36,6 +36,7 @@ __all__ = [
     "states",
     "step_weights",
     "target_rows",
+    "times_class_weights",
     "vector",
 ]
 
@@ -281,7 +282,14 @@ def sample_weights(weights: ArrayLike | None, m: int, dtype: Any, *, steps: int 
         of_steps = "" if steps is None else f", or ({m}, {steps}) for their steps"
         raise ShapeError(f"sample_weight has the shape {given.shape}; {m} rows take ({m},){of_steps}")
     w = converted(given, "sample_weight", dtype)
-    if (w < 0).any() or not (w > 0).any():
+    if (w < 0).any():
+        raise DataError("sample weights must not be negative, and some must be positive")
+    return _weighty(w, dtype)
+
+
+def _weighty(w: NDArray[Any], dtype: Any) -> NDArray[Any]:
+    """Weights of which some are positive, and not too small to divide by."""
+    if not (w > 0).any():
         raise DataError("sample weights must not be negative, and some must be positive")
     if w.max() < 2**30 * np.finfo(dtype).tiny:
         raise DataError(
@@ -309,7 +317,10 @@ def step_weights(
     counts = _within(lengths, m, T) if mask is None else _mask(mask, m, T)
     if weights is None:
         weights = np.ones((m, 1), dtype)
-    return np.where(counts, weights if weights.ndim == 2 else weights[:, None], NO_STEP).astype(dtype)
+    w = np.where(counts, weights if weights.ndim == 2 else weights[:, None], NO_STEP).astype(dtype)
+    if not (w > 0).any():
+        raise DataError("the weights of all steps that lengths or mask leave are 0; some must be positive")
+    return w
 
 
 def states(net: Architecture, state: ArrayLike | None, m: int) -> NDArray[Any] | None:
@@ -395,3 +406,10 @@ def class_weights(net: Architecture, t: NDArray[Any], given: Any, dtype: Any) ->
             raise DataError(f"class_weight of class {c} is {weight!r}; weights are finite numbers, not negative")
         table[c] = weight
     return sample_weights(table[labels], len(labels), dtype)
+
+
+def times_class_weights(weights: NDArray[Any], by_class: NDArray[Any], dtype: Any) -> NDArray[Any]:
+    """Prepared weights `(m,)` or `(m, T)` times those of the rows' classes; no step stays no step."""
+    if weights.ndim == 1:
+        return _weighty(weights * by_class, dtype)
+    return _weighty(np.where(weights < 0, NO_STEP, weights * by_class[:, None]).astype(dtype), dtype)

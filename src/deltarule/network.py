@@ -255,20 +255,17 @@ class Network(Architecture):
         return rows, targets, self.weigh(targets, w, class_weight, dtype)
 
     def weigh(
-        self, targets: NDArray[Any], sample_weight: ArrayLike | None, class_weight: Any, dtype: DTypeLike | None = None
+        self, targets: NDArray[Any], weights: NDArray[Any] | None, class_weight: Any, dtype: DTypeLike | None = None
     ) -> NDArray[Any] | None:
-        """The weights of rows whose prepared targets are given: sample weights times class weights."""
+        """The weights of rows whose prepared targets are given: their own, prepared, times those of their classes."""
         dtype = self.dtype if dtype is None else dtype
-        steps = sample_weight.shape[1] if isinstance(sample_weight, np.ndarray) and sample_weight.ndim == 2 else None
-        weights = inputs.sample_weights(sample_weight, len(targets), dtype, steps=steps)
         if isinstance(class_weight, Mapping) and self.preprocessing is not None and class_weight:  # it names labels
             indices = self.preprocessing.targets(list(class_weight)).tolist()
             class_weight = dict(zip(indices, class_weight.values()))
         by_class = inputs.class_weights(self, targets, class_weight, dtype)
         if weights is None or by_class is None:
             return by_class if weights is None else weights
-        by_class = by_class if weights.ndim == 1 else by_class[:, None]
-        return inputs.sample_weights(weights * by_class, len(targets), dtype, steps=steps)
+        return inputs.times_class_weights(weights, by_class, dtype)
 
     def encode(self, text: str) -> NDArray[np.unsignedinteger]:
         """The tokens of a text, by the network's vocabulary."""

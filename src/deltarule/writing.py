@@ -42,7 +42,7 @@ def generate(
     chances = isinstance(net.output.activation, Softmax)
     if vocabulary is None or not chances or net.shapes[-1] != (None, len(vocabulary)):
         raise HyperparameterError(
-            f"{net.spec} writes no text: that takes a vocabulary, and at every step a chance for every character (softmax)"
+            f"{net.spec} writes no text: that takes a vocabulary, and a softmax over its characters at every step"
         )
     length, T = whole("length", length), number("temperature", temperature, least=0)
     if not isinstance(prompt, str):

@@ -15,22 +15,26 @@ from deltarule.engines import Settings, native
 from deltarule.errors import HyperparameterError, ShapeError
 from deltarule.optimizers import optimizer
 
-# Programs: (kind, n_in, n_out, f, its number, trainable, decays, W, b, threshold, scale, geometry, border, links) of
-# every layer; geometry: channels, height, width below, its own, the window's rows and columns, strides, margins
+# Programs: (kind, n_in, n_out, f, its number, trainable, decays, W, b, threshold, scale, geometry, border, links,
+# (U, h0, last)) of every layer; geometry: channels, height, width below, its own, the window's, strides, margins
 
-DENSE = (0, 3, 2, 0, 0.0, True, True, 0, 6, 0, 1.0, [], 0.0, [])
-DROPOUT = (1, 3, 3, 0, 0.0, True, False, 0, 0, 2**31, 2.0, [], 0.0, [])
-CONV = (2, 3, 2, 0, 0.0, True, True, 0, 6, 0, 1.0, [1, 1, 3, 2, 1, 1, 1, 3, 1, 1, 0, 0], 0.0, [])
-POOL = (3, 3, 3, 0, 0.0, True, False, 0, 0, 0, 1.0, [1, 1, 3, 1, 1, 3, 1, 1, 1, 1, 0, 0], 0.0, [])
+NO_MEMORY = (0, -1, False)
+DENSE = (0, 3, 2, 0, 0.0, True, True, 0, 6, 0, 1.0, [], 0.0, [], NO_MEMORY)
+DROPOUT = (1, 3, 3, 0, 0.0, True, False, 0, 0, 2**31, 2.0, [], 0.0, [], NO_MEMORY)
+CONV = (3, 3, 2, 0, 0.0, True, True, 0, 6, 0, 1.0, [1, 1, 3, 2, 1, 1, 1, 3, 1, 1, 0, 0], 0.0, [], NO_MEMORY)
+RNN = (2, 3, 2, 2, 0.0, True, True, 0, 10, 0, 1.0, [], 0.0, [], (6, 12, False))
+POOL = (4, 3, 3, 0, 0.0, True, False, 0, 0, 0, 1.0, [1, 1, 3, 1, 1, 3, 1, 1, 1, 1, 0, 0], 0.0, [], NO_MEMORY)
 
 
-def program(*layers: Any, size: int = 8, canonical: bool = True, cost: int = 0, twice: bool = True) -> Any:
-    return _native.Program(list(layers), size, canonical, cost, 0.0, twice)
+def program(*layers: Any, size: int = 8, canonical: bool = True, cost: int = 0, twice: bool = True,
+    sequences: bool = False,
+) -> Any:  # fmt: skip
+    return _native.Program(list(layers), size, canonical, cost, 0.0, twice, sequences, False)
 
 
 def changed(layer: tuple[Any, ...], **places: Any) -> tuple[Any, ...]:
     names = ["kind", "n_in", "n_out", "f", "parameter", "trainable", "decays", "W", "b", "threshold", "scale"]
-    names += ["geometry", "border", "links"]
+    names += ["geometry", "border", "links", "recurrence"]
     return tuple(places.get(name, value) for name, value in zip(names, layer, strict=True))
 
 
@@ -63,6 +67,33 @@ def gradient(run: Any = None, **other: Any) -> float:
 def forward(run: Any = None, **other: Any) -> None:
     given = {k: v for k, v in usual().items() if k in ("theta", "X", "threads")}
     (run or program(DENSE)).forward(**({"z": np.zeros((5, 2)), "y": np.zeros((5, 2))} | given | other))
+
+
+def steps(run: Any = None, **other: Any) -> int:
+    """A step of SGD over two batches of two sequences of tokens, the second going on from the first."""
+    given = {
+        "theta": np.arange(30) / 30, "new_theta": np.zeros(30), "X": np.ones((4, 5), np.uint8),
+        "t": np.zeros((4, 5), np.int64), "order": np.arange(4), "ends": np.array([2, 4]), "costs": np.zeros(2),
+        "constants": np.array([[0.1]] * 2), "keys": np.zeros((2, 2), np.uint32),
+        "begins": np.array([1, 0], np.uint8), "carried": np.zeros((2, 2)),
+    }  # fmt: skip
+    done: int = (run or text()).train(**(usual() | given | other))
+    return done
+
+
+def text(**places: Any) -> Any:
+    """Three tokens, two hidden units, three answers a step."""
+    top = changed(DENSE, n_in=2, n_out=3, W=14, b=20, f=11)
+    return program(changed(RNN, **places), top, size=30, cost=2, sequences=True)
+
+
+def write(run: Any = None, **other: Any) -> int:
+    given = {
+        "theta": np.zeros(30), "prompt": np.array([2]), "temperature": 1.0, "uniform": np.full(4, 0.5),
+        "tokens": np.zeros(4, np.int64), "state": None, "new_state": np.zeros((1, 2)),
+    }  # fmt: skip
+    done: int = (run or text()).generate(**(given | other))
+    return done
 
 
 def two(ends: Any) -> int:
@@ -185,6 +216,44 @@ REFUSED: dict[str, Callable[[], Any]] = {
        for k in (0, 1, 2, 3, 4, 5, 6, 7, 10, 11) for n in (-1, 2, 4)},
     "a pool that moves too far": lambda: used(reshaped(POOL, 9, 2), DENSE),
     "links that do not fit": lambda: used(changed(CONV, links=[1])),
+    # sequences
+    "a recurrent layer without sequences": lambda: program(RNN, size=14),
+    "U beyond theta": lambda: text(recurrence=(27, 12, False)),
+    "U negative": lambda: text(recurrence=(-4, 12, False)),
+    "h0 beyond theta": lambda: text(recurrence=(6, 29, False)),
+    "maps of sequences": lambda: program(CONV, sequences=True),
+    "a recurrent layer over the last step": lambda: program(
+        changed(RNN, recurrence=(6, 12, True)), changed(RNN, n_in=2, recurrence=(6, -1, False)), size=14, sequences=True
+    ),
+    "rows for sequences": lambda: steps(X=np.ones(5, np.uint8)),
+    "no steps": lambda: steps(X=np.ones((4, 0), np.uint8)),
+    "a token beyond the vocabulary": lambda: steps(X=np.full((4, 5), 3, np.uint8)),
+    "a negative token": lambda: steps(X=np.full((4, 5), -1)),
+    "tokens of int32": lambda: steps(X=np.ones((4, 5), np.int32)),
+    "vectors of another width": lambda: steps(X=np.ones((4, 5, 2))),
+    "vectors of int64": lambda: steps(X=np.ones((4, 5, 3), np.int64)),
+    "labels of rows for steps": lambda: steps(t=np.zeros(4, np.int64)),
+    "weights of too few steps": lambda: steps(weights=np.ones((4, 4))),
+    "a mask of too few steps": lambda: steps(time=np.ones((4, 4), np.uint8)),
+    "a mask of floats": lambda: steps(time=np.ones((4, 5))),
+    "begins without states": lambda: steps(carried=None),
+    "begins for too few batches": lambda: steps(begins=np.ones(1, np.uint8)),
+    "states of too few sequences": lambda: steps(carried=np.zeros((1, 2))),
+    "states of another width": lambda: steps(carried=np.zeros((2, 3))),
+    "states of float32": lambda: steps(carried=np.zeros((2, 2), np.float32)),
+    "a batch that goes on with others": lambda: steps(ends=np.array([2, 3])),
+    "windows of rows": lambda: train(begins=np.ones(1, np.uint8), carried=np.zeros((5, 2))),
+    "no prompt": lambda: write(prompt=np.zeros(0, np.int64)),
+    "a prompt of unknown tokens": lambda: write(prompt=np.array([3])),
+    "a prompt of negative tokens": lambda: write(prompt=np.array([-1])),
+    "a cold temperature": lambda: write(temperature=-1.0),
+    "no temperature": lambda: write(temperature=np.nan),
+    "room for too few tokens": lambda: write(tokens=np.zeros(3, np.int64)),
+    "tokens that are read-only": lambda: write(tokens=frozen(np.zeros(4, np.int64))),
+    "theta of another network": lambda: write(theta=np.zeros(29)),
+    "a state of another network": lambda: write(state=np.zeros((1, 3))),
+    "no place for the state": lambda: write(new_state=np.zeros((1, 1))),
+    "text of a network that answers once": lambda: write(text(recurrence=(6, 12, True))),
     "links of a pool": lambda: used(changed(POOL, links=[1]), DENSE),
     "fewer links than weights": lambda: used(changed(CONV, links=[1, 1], W=4)),
 }  # fmt: skip
@@ -231,7 +300,7 @@ def test_theta_may_be_its_own_successor() -> None:
 def test_an_instruction_set_that_is_none_makes_no_program() -> None:
     """DELTARULE_ISA=nonsense: the Python face says why; the extension itself refuses too."""
     code = "from deltarule import _native\n"
-    for call in (f"Program([{DENSE}], 8, True, 0, 0., True)", "evaluate('exp', x, x)"):
+    for call in (f"Program([{DENSE}], 8, True, 0, 0., True, False, False)", "evaluate('exp', x, x)"):
         tried = (
             f"import numpy as np; x = np.zeros(3)\ntry: _native.{call}\nexcept (ValueError, RuntimeError): print('no')"
         )

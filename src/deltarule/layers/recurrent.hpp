@@ -16,7 +16,7 @@ namespace deltarule::DELTARULE_ISA {
 constexpr int STRETCH = 1024;  // samples that the gradient takes at a time: their deltas stay in L2
 
 template <class T>
-struct Recurrent : Stage<T> {
+struct RNN : Stage<T> {
   using Stage<T>::n_in, Stage<T>::n_out, Stage<T>::below, Stage<T>::a, Stage<T>::d, Stage<T>::matrix;
   Activation<T> activation;
   int64_t flat_W, flat_U, flat_b, flat_h0;  // in theta; h0 -1 where it is 0

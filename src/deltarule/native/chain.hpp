@@ -93,7 +93,7 @@ struct Chain {
   }
 
   static size_t objects(const Network& net) {  // bytes that `build` takes
-    constexpr size_t each = sizeof(Dense<T>) + sizeof(Conv<T>) + sizeof(Subsample<T>) + sizeof(DropoutMaps<T>) + sizeof(Recurrent<T>) + sizeof(Shown<T>) + 128;
+    constexpr size_t each = sizeof(Dense<T>) + sizeof(Conv<T>) + sizeof(Subsample<T>) + sizeof(DropoutMaps<T>) + sizeof(RNN<T>) + sizeof(Shown<T>) + 128;
     return size_t(net.n_layers + 2) * each + 64;
   }
 
@@ -138,7 +138,7 @@ struct Chain {
     return y;
   }
   Stage<T>* recurrent(Arena& objects, const Layer& layer, bool tokens, int& state) {
-    auto* y = add<Recurrent<T>>(objects);
+    auto* y = add<RNN<T>>(objects);
     const int rows = layer.n_in + layer.n_out + 1 + (layer.h0 >= 0), width = padded(layer.n_out - 1);
     y->activation = {layer.f, T(layer.parameter)}, y->tokens = tokens && !y->below;
     y->flat_W = layer.W, y->flat_U = layer.U, y->flat_b = layer.b, y->flat_h0 = layer.h0;

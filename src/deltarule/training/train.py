@@ -254,7 +254,7 @@ def _validation(net: Network, data: Samples, validation: Any, seed: int) -> tupl
             if data.weights is not None and not (data.weights[part] > 0).any():
                 raise DataError(f"the rows {name} all have weight 0; change the fraction, the seed or the weights")
         return data._replace(rows=kept), data._replace(rows=held)
-    if not isinstance(validation, Sequence) or len(validation) not in (2, 3):
+    if isinstance(validation, str) or not isinstance(validation, Sequence) or len(validation) not in (2, 3):
         raise HyperparameterError("validation is (X, t), (X, t, weights), or the fraction of the rows to set aside")
     return data, Samples(*net.prepare(*validation))
 
