@@ -86,6 +86,14 @@ def test_the_text_is_short() -> None:
     assert Network("8/32/1", activation="tanh", output="identity").spec == "8/32:tanh/1:identity"
 
 
+def test_a_size_that_data_give() -> None:
+    for first in ("*", "seq", " SEQ "):
+        assert parse(f"{first}/rnn(4)/*", (None, 7), 7).input_shape == (None, 7)
+    for text, shape, said in (("seq/4", None, "seq takes its size from the data"), ("seq/4", (3,), "rows of 3")):
+        with pytest.raises(GrammarError, match=said):
+            parse(text, shape)
+
+
 @pytest.mark.parametrize(
     ("text", "shape"),
     [

@@ -1,7 +1,7 @@
 """The network grammar: "784/100/10" ⇄ an input shape and layers.
 
     network = input "/" stage { "/" stage }
-    input   = 784 | 28x28 | 1x28x28 | seq(65) | *           * takes its size from the data
+    input   = 784 | 28x28 | 1x28x28 | seq(65) | seq | *     * and seq take their size from the data
     stage   = size [ ":" activation ] | call                 a bare number is a dense layer; * in the last stage too
 
 A call is read by names.py: conv(6,5,pad=2), dropout(0.5), dense(100,relu,trainable=False). 28x28 alone has one channel.
@@ -86,9 +86,11 @@ def _size(line: str, digits: str, position: int) -> int:
 
 def _input(line: str, text: str, start: int, inputs: Shape | None) -> Shape:
     position, stage = start + len(text) - len(text.lstrip()), text.strip().lower()
-    if stage == "*":
+    if stage in ("*", "seq"):
         if inputs is None:
-            raise _fail("* takes its size from the data, and no data are given here", line, position)
+            raise _fail(f"{stage} takes its size from the data, and no data are given here", line, position)
+        if stage == "seq" and inputs[0] is not None:
+            raise _fail(f"seq is for sequences, and these data are rows of {shape_text(inputs)}", line, position)
         return inputs
     if found := re.fullmatch(r"seq\s*\(\s*([0-9]+)\s*\)", stage):
         return (None, _size(line, found[1], position))

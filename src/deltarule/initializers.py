@@ -93,12 +93,19 @@ class FanInUniform(Initializer):
 
 @dataclass(frozen=True)
 class LeCunUniform(Initializer):
-    """Uniform with variance 1/fan_in. Source: LeCun et al., "Efficient BackProp" (1998)."""
+    """Uniform with variance gain²/fan_in. Source: LeCun et al., "Efficient BackProp" (1998).
+
+    A square matrix of it has a spectral radius of about `gain`.
+    """
 
     name = "lecun uniform"
+    gain: float = 1.0
+
+    def __post_init__(self) -> None:
+        check(self, "gain", above=0)
 
     def draw(self, random: np.random.Generator, shape: tuple[int, ...], fan_in: int, fan_out: int) -> Values:
-        return _uniform(random, shape, math.sqrt(3 / fan_in))
+        return _uniform(random, shape, self.gain * math.sqrt(3 / fan_in))
 
 
 @dataclass(frozen=True)

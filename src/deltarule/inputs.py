@@ -236,7 +236,7 @@ def _checked_targets(net: Architecture, rows: NDArray[Any], dtype: Any, place: C
     k = net.n_outputs
     check_finite(rows, "the targets")
     if k > 1 and rows.ndim == 1:
-        return _labels(rows, k, place)
+        return _labels(rows, k, place, short=net.shapes[-1][0] is None)
     rows = converted(rows.reshape(len(rows), k), "the targets", dtype)
     _check_domain(net, rows, place)
     if isinstance(net.output.cost, CrossEntropy):
@@ -244,7 +244,10 @@ def _checked_targets(net: Architecture, rows: NDArray[Any], dtype: Any, place: C
     return rows
 
 
-def _labels(t: NDArray[Any], k: int, place: Callable[[int], str]) -> NDArray[np.int64]:
+def _labels(t: NDArray[Any], k: int, place: Callable[[int], str], short: bool) -> NDArray[Any]:
+    """Classes as int64; or of a byte or two, as they are, where they may stay `short`: then nothing is copied."""
+    if short and t.dtype in TOKEN_TYPES and k - 1 <= np.iinfo(t.dtype).max and t.max() < k and t.dtype != np.int64:
+        return t
     with np.errstate(invalid="ignore"):  # 1e300 is no class, and found so
         labels = t.astype(np.int64)
     wrong = np.flatnonzero((labels != t) | (labels < 0) | (labels >= k))

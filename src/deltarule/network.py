@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -31,6 +31,7 @@ Samples: TypeAlias = ArrayLike | Table | Mapping[str, Any]
 
 
 AT_A_TIME = 1 << 22  # numbers that are copied out of others to be evaluated
+LANES = 32  # sequences, at least, that are evaluated together: two threads have sixteen each
 
 
 class Network(Architecture):
@@ -48,8 +49,9 @@ class Network(Architecture):
         dtype: "float32" or "float64".
         seed: of the initial weights; None draws one, and `seed` keeps it.
         multilabel: whether several sigmoid outputs are separate yes/no answers instead of classes.
-        time: how the steps of a sequence weigh in the cost, "mean" or "sum" (see `Architecture`).
-        vocabulary: of a network over text: its characters in order; then X may be a text.
+        time: how the steps of a sequence weigh in the cost, "mean" (unless said) or "sum" (see `Architecture`).
+        vocabulary: of a network over text: its characters in order; then X may be a text. Both are those of the network
+            that begins the layers, unless said.
 
     >>> net = Network("784/100/10", activation="sigmoid")
     >>> net.size
@@ -70,13 +72,17 @@ class Network(Architecture):
         seed: int | None = 0,
         multilabel: bool = False,
         preprocessing: Preprocessing | None = None,
-        time: str = "mean",
+        time: str | None = None,
         vocabulary: Vocabulary | str | None = None,
     ) -> None:
         built_before: dict[int, Network] = {}  # the stages before it → a network among the layers
         if not isinstance(spec, str):
             spec, built_before, input_shape = _flatten(spec, input_shape)
-        super().__init__(spec, activation=activation, output=output, cost=cost, input_shape=input_shape, time=time)
+        if (first := built_before.get(0)) is not None:
+            time, vocabulary = time or first.time, vocabulary or first.vocabulary
+        super().__init__(
+            spec, activation=activation, output=output, cost=cost, input_shape=input_shape, time=time or "mean"
+        )
         self._furnish(dtype, seed, multilabel, preprocessing, vocabulary)
         self._theta = self._initial()
         for stage, before in built_before.items():
@@ -307,8 +313,8 @@ class Network(Architecture):
         rows, one = self._rows(X)
         if self.input_shape[0] is None:
             w = inputs.step_weights(self, rows, None, lengths, mask, self.dtype)
-            engine, h = engines.choose("auto", self), inputs.states(self, state, len(rows))
-            _, y, after = engine.outputs_of_sequences(self, self._theta, rows, None if w is None else w >= 0, h)
+            h = inputs.states(self, state, len(rows))
+            _, y, after = self._steps(rows, None if w is None else w >= 0, h)
             return y, one, after
         if any(given is not None for given in (lengths, mask, state)):
             raise ShapeError(f"lengths, mask and state are for sequences, and {self.spec} takes none")
@@ -324,13 +330,18 @@ class Network(Architecture):
         """Rows in the shape that the last layer gives."""
         return y if len(self.shapes[-1]) < 3 else y.reshape(len(y), *self.shapes[-1])
 
-    def _outputs(self, rows: NDArray[Any], time: NDArray[np.bool_] | None = None) -> tuple[NDArray[Any], NDArray[Any]]:
-        """(z⁽ᴸ⁾, ŷ) of every row, or of every step of every row."""
-        if self.input_shape[0] is None:
-            z, y, _ = engines.choose("auto", self).outputs_of_sequences(self, self._theta, rows, time)
-            return z, y
+    def _outputs(self, rows: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+        """(z⁽ᴸ⁾, ŷ) of every row."""
         both: tuple[NDArray[Any], NDArray[Any]] = engines.choose("auto", self).outputs(self, self._theta, rows)
         return both
+
+    def _steps(
+        self, rows: NDArray[Any], time: NDArray[np.bool_] | None, state: NDArray[Any] | None
+    ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+        """(z⁽ᴸ⁾, ŷ, the state behind the last step) of every sequence, or of all their steps."""
+        found: tuple[NDArray[Any], NDArray[Any], NDArray[Any]]
+        found = engines.choose("auto", self).outputs_of_sequences(self, self._theta, rows, time, state)
+        return found
 
     @property
     def is_classifier(self) -> bool:
@@ -387,29 +398,36 @@ class Network(Architecture):
         self, rows: NDArray[Any], targets: NDArray[Any], w: NDArray[Any] | None, which: NDArray[np.int64] | None = None
     ) -> dict[str, float]:
         """`evaluate` for what `prepare` returned, or only some of its rows, a few at a time."""
-        time = None if w is None or w.ndim == 1 else w >= 0
-        if which is None:
-            z, y = self._outputs(rows, time)
-        else:
-            n = max(1, AT_A_TIME // flat_size(rows.shape[1:]))
-            chosen = [which[k : k + n] for k in range(0, len(which), n)]
-            parts = [self._outputs(rows[part], None if time is None else time[part]) for part in chosen]
-            z, y = (np.concatenate(part) for part in zip(*parts))
-            targets, w = targets[which], None if w is None else w[which]
-        if self.shapes[-1][0] is None:  # a step is a sample
-            (m, T), w = y.shape[:2], w if w is None or w.ndim == 2 else np.repeat(w, y.shape[1])
-            z, y, targets = (a.reshape(m * T, *a.shape[2:]) for a in (z, y, targets))
-        w = None if w is None else np.maximum(w.reshape(-1) if w.size == len(y) else w.max(axis=1), 0)
-        labels = np.arange(self.n_outputs)
-        as_rows = targets if targets.ndim == y.ndim else (targets[:, None] == labels).astype(self.dtype)
-        costs = self.output.value(z, y, as_rows).astype(np.float64)
-        result = {"cost": float(np.average(costs, weights=w))}
-        if self.is_classifier and np.isin(as_rows, (0, 1)).all():
-            result["accuracy"] = scores.accuracy(y, as_rows, w, every_output=self.multilabel or self.n_outputs == 1)
-        elif not self.is_classifier:
-            units = (lambda v: v) if self.preprocessing is None else self.preprocessing.predictions
-            result |= scores.regression(units(y), units(as_rows), w)
-        return result
+        every_output = self.multilabel or self.n_outputs == 1
+        tally = scores.Tally(self, every_output, self.preprocessing.predictions if self.preprocessing else np.asarray)
+        for z, y, part in self._parts(rows, None if w is None or w.ndim == 1 else w >= 0, which):
+            own = None if w is None else w[part[: w.ndim]]
+            if own is not None and own.shape != y.shape[:-1]:  # a weight a sequence, or of steps that one answer ends
+                own = own.max(axis=1) if own.ndim == y.ndim else np.repeat(own, y.shape[1])
+            tally.add(z, y, targets[part[: y.ndim - 1]], own)
+        return tally.scores()
+
+    def _parts(
+        self, rows: NDArray[Any], time: NDArray[np.bool_] | None, which: NDArray[np.int64] | None
+    ) -> Iterator[tuple[NDArray[Any], NDArray[Any], tuple[Any, ...]]]:
+        """(z⁽ᴸ⁾, ŷ, where they belong): some rows at a time where others are left out, long sequences in stretches."""
+        if self.input_shape[0] is not None and which is None:
+            yield *self._outputs(rows), (slice(None),)
+            return
+        which = np.arange(len(rows)) if which is None else which
+        of_steps, T = self.shapes[-1][0] is None, rows.shape[1] if self.input_shape[0] is None else 1
+        size = T * self.n_outputs if of_steps else flat_size(rows.shape[1:])
+        n = max(LANES if of_steps else 1, AT_A_TIME // size)
+        stretch = max(1, AT_A_TIME // (n * self.n_outputs)) if of_steps else T
+        for part in (which[k : k + n] for k in range(0, len(which), n)):
+            if self.input_shape[0] is not None:
+                yield *self._outputs(rows[part]), (part,)
+                continue
+            state = None
+            for steps in (slice(k, k + stretch) for k in range(0, T, stretch)):
+                counts = None if time is None else time[part, steps]
+                z, y, state = self._steps(np.ascontiguousarray(rows[part, steps]), counts, state)
+                yield z, y, (part, steps)
 
     # Gradients
 

@@ -120,14 +120,14 @@ def test_data_that_changed_are_refused(run, stop, tmp_path):
 
 
 def test_a_run_killed_while_data_were_read_begins(run, monkeypatch, tmp_path):
-    from deltarule.cli import train as module
+    from deltarule.cli import record, rows
 
     def killed(*args, **named):
         raise SystemExit(9)
 
     with monkeypatch.context() as patched:
-        patched.setattr(module, "read", killed)
-        patched.setattr(module.Record, "leave", lambda self: None)
+        patched.setattr(rows, "read", killed)
+        patched.setattr(record.Record, "leave", lambda self: None)
         run(f"train iris {OPTIONS} --output runs/a")
     assert os.listdir("runs/a") == ["run.toml"]
     assert run("train --resume runs/a").code == 0

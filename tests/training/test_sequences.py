@@ -9,7 +9,19 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from deltarule import HyperparameterError, Momentum, Network, ShapeError, generate, load, train
+from deltarule import (
+    DataError,
+    Dense,
+    DivergenceError,
+    HyperparameterError,
+    Momentum,
+    Network,
+    ShapeError,
+    generate,
+    load,
+    train,
+)
+from deltarule import network as network_module
 from deltarule.engines import textbook
 from deltarule.training import Callback
 from deltarule.training.standing import Samples
@@ -157,3 +169,60 @@ def test_errors(spec: str, named: dict[str, Any], error: type[Exception], said: 
     t = t[:, 5] if "last" in spec else t
     with pytest.raises(error, match=said):
         fit(network(spec), X, t, **named)
+
+
+@pytest.mark.parametrize(("named", "changes", "said"), [
+    ({"activation": "relu"}, {"1.U": 30.0}, "the state explodes, ‖hₜ‖ grows from"),
+    ({}, {"1.U": np.eye(6) * 60, "1.W": 0.0}, "the gradient explodes, ‖δₜ‖ grows from"),
+])  # fmt: skip
+def test_explosions_are_told(named: dict[str, Any], changes: dict[str, Any], said: str) -> None:
+    """The step, the norms through time, and the remedy."""
+    X, t = echo(8, 60)
+    net = Network("seq(3)/rnn(6)/3", **named)
+    for name, value in changes.items():
+        p = net.parameters()[name]
+        p[...] = value if isinstance(value, np.ndarray) else p * value
+    with pytest.raises(DivergenceError) as error:
+        train(net, X, t, epochs=1, verbose=False)
+    for part in ("epoch 1, step 1", "layer 1 (rnn(6", said, "Clip the gradient (clip_norm=1), lower the learning rate"):
+        assert part in str(error.value)
+
+
+def test_the_norm_of_a_gradient_that_is_too_large() -> None:
+    net = Network("seq(3)/rnn(6)/1", output="identity")
+    net.parameters()["2.b"][...] = 3e37
+    X, _ = echo(2, 4)
+    with pytest.raises(DivergenceError, match=r"the cost is not finite; the gradient's norm is \d\.\d+e\+3[78]"):
+        train(net, X, np.zeros((2, 4)), optimizer="sgd", learning_rate=100.0, epochs=1, verbose=False)
+
+
+def test_a_network_that_begins_layers_brings_its_time_and_vocabulary() -> None:
+    before = Network("seq(3)/rnn(4)/3", time="sum", vocabulary="abc")
+    made = Network([before[:1], Dense(3)])
+    assert (made.time, made.vocabulary) == ("sum", before.vocabulary)
+    assert Network([before[:1], Dense(3)], time="mean").time == "mean"
+
+
+@pytest.mark.parametrize("last", [False, True])
+def test_scores_of_stretches(last: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Long sequences are evaluated a stretch at a time, the state going on: the same scores."""
+    X, t = echo(37, 23)
+    net = Network(f"seq(3)/rnn(6,last={last})/3")
+    lengths, t = np.arange(37) % 23 + 1, t[:, -1] if last else t
+    expected = [net.evaluate(X, t), net.evaluate(X, t, lengths=lengths)]
+    monkeypatch.setattr(network_module, "AT_A_TIME", 200)
+    for found, once in zip([net.evaluate(X, t), net.evaluate(X, t, lengths=lengths)], expected):
+        assert found == pytest.approx(once, rel=1e-6)
+
+
+def test_labels_of_a_byte_are_not_copied() -> None:
+    X, t = echo(20, 7)
+    net = Network("seq(3)/rnn(6)/3")
+    t = t.astype(np.uint8)
+    _, kept, _ = net.prepare(X, t)
+    assert np.shares_memory(kept, t)
+    many = Network("seq(300)/rnn(6)/300")
+    assert many.prepare(X, t)[1].dtype == np.int64  # 256 … 299 are no bytes
+    np.testing.assert_array_equal(net.cost_and_gradient(X, t)[1], net.cost_and_gradient(X, t.astype(np.int64))[1])
+    with pytest.raises(DataError, match="the target at row 0, step 2 is 3"):
+        net.prepare(X[:1], np.array([[0, 1, 3, 0, 0, 0, 0]], np.uint8))

@@ -11,7 +11,7 @@ __all__ = ["DATA_ARGUMENT", "DataArgument", "RunArgument", "TargetOption"]
 DATA_ARGUMENT = typer.Argument(
     metavar="DATA",
     help="An embedded set (digits, iris, wine, breast_cancer, diabetes), an IDX folder such as MNIST's, a folder "
-    "of images (one folder a class), or a file: .npz, .npy, .csv, .tsv.",
+    "of images (one folder a class), or a file: .npz, .npy, .csv, .tsv, and a text, .txt.",
 )  # fmt: skip
 DataArgument = Annotated[str, DATA_ARGUMENT]
 TargetOption = Annotated[

@@ -18,12 +18,16 @@ from deltarule.randomness import draw_seed, generator
 
 __all__ = ["check"]
 
+STEPS = 3  # of a sequence
+
 
 def check(
     network: Annotated[
         str, typer.Argument(metavar="NETWORK", help="Such as 784/30/10 or lenet5, or a run folder or model file.")
     ],
-    activation: Annotated[str, typer.Option(help="Of hidden layers that name none.")] = "relu",
+    activation: Annotated[
+        str | None, typer.Option(help="Of hidden layers that name none.", show_default="relu; tanh in recurrent ones")
+    ] = None,
     output_activation: Annotated[
         str | None, typer.Option(help="Of the last layer.", show_default="softmax; sigmoid for one unit")
     ] = None,
@@ -42,6 +46,8 @@ def check(
         deltarule check 784/30/10
 
         deltarule check 20/50:tanh/dropout(0.5)/3 --dropout
+
+        deltarule check "seq(4)/rnn(8)/3"
 
         deltarule check runs/digits-1
     """
@@ -64,12 +70,13 @@ def check(
 
 
 def _samples(net: Network, m: int, seed: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Standard normal inputs, and targets that the cost allows."""
+    """Standard normal inputs, sequences of a few steps, and targets that the cost allows."""
     random = generator(seed, "check", 1)
-    X = random.standard_normal((m, *(n or 3 for n in net.input_shape)))
+    X = random.standard_normal((m, *(n or STEPS for n in net.input_shape)))
     k, f = net.n_outputs, net.output.activation
+    answers = (m, STEPS) if net.shapes[-1][0] is None else (m,)
     if isinstance(f, Softmax):
-        return X, random.integers(k, size=m)
+        return X, random.integers(k, size=answers)
     if isinstance(f, Sigmoid):
-        return X, random.integers(2, size=(m, k))
-    return X, random.poisson(2.0, (m, k)) if isinstance(f, Exp) else random.standard_normal((m, k))
+        return X, random.integers(2, size=(*answers, k))
+    return X, random.poisson(2.0, (*answers, k)) if isinstance(f, Exp) else random.standard_normal((*answers, k))

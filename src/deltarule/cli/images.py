@@ -62,6 +62,8 @@ def read_for(
 ) -> Dataset:
     """Data for a trained network: image files are read as those of its training, unless the options say otherwise."""
     pre = net.preprocessing
+    if net.input_shape[0] is None:
+        return read(source, target=target, with_targets=with_targets, of_sequences=True)
     trained = pre.images if pre is not None and is_images(source) else None
     data = read(source, target=target, with_targets=with_targets, images=image_form(size, colour, trained))
     if data.files:

@@ -39,6 +39,8 @@ def info(
     typer.echo(str(net))
     typer.echo(f"dtype {net.dtype}, initial weights from seed {net.seed}")
     _preprocessing(net)
+    if net.vocabulary is not None:
+        typer.echo(f"vocabulary: {len(net.vocabulary):,} characters, {_shown(net.vocabulary.characters)}")
     if found is not None:
         _run(found)
     if engine:
@@ -61,7 +63,8 @@ def _preprocessing(net: Network) -> None:
 
 def _run(found: dict[str, Any]) -> None:
     data, training, result = found["data"], found["training"], found.get("result")
-    typer.echo(f"data: {data['name']} ({data['rows']:,} rows, {data['task']}), read from {_source(data['source'])}")
+    unit = "characters" if data["task"] == "text" else "rows"
+    typer.echo(f"data: {data['name']} ({data['rows']:,} {unit}, {data['task']}), read from {_source(data['source'])}")
     typer.echo("training: " + ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in training.items()))
     if result is None:
         typer.echo("result: none; the run did not end")
@@ -73,7 +76,11 @@ def _run(found: dict[str, Any]) -> None:
         "training": (data["training_rows"], result["train"]),
         "held out": (data["held_out"]["rows"], result["held_out"]),
     }
-    print_scores(parts)
+    print_scores(parts, unit)
+
+
+def _shown(characters: str) -> str:
+    return repr(characters[:100]) + ("…" if len(characters) > 100 else "")
 
 
 def _source(source: dict[str, Any]) -> str:

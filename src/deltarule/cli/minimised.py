@@ -5,17 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Set
 from types import SimpleNamespace
-from typing import Any
 
-import numpy as np
-
+from deltarule.cli.job import Job
 from deltarule.cli.record import Record
-from deltarule.data import Dataset
 from deltarule.errors import HyperparameterError
 from deltarule.limits import whole
 from deltarule.minimize import METHODS, Iteration, minimize
 from deltarule.names import find
-from deltarule.network import Network
 from deltarule.training import History, Run
 from deltarule.training.callbacks import say
 
@@ -39,10 +35,9 @@ def check(o: SimpleNamespace, given: Set[str]) -> None:
         raise HyperparameterError(f"--minimizer takes all rows at once and its own steps; leave out {options}")
 
 
-def minimised(o: SimpleNamespace, net: Network, dataset: Dataset, kept: Any, record: Record) -> History:
-    """Minimise the cost over the rows kept; every iteration is told and recorded as an epoch is."""
-    run, began = Run(net, o.epochs, 1), time.perf_counter()
-    every = len(kept) == len(dataset)
+def minimised(o: SimpleNamespace, job: Job, record: Record) -> History:
+    """Minimise the cost over all rows to learn from; every iteration is told and recorded as an epoch is."""
+    run, began = Run(job.net, o.epochs, 1), time.perf_counter()
 
     def tell(now: Iteration) -> None:
         run.epoch = run.step = now.iteration
@@ -57,9 +52,8 @@ def minimised(o: SimpleNamespace, net: Network, dataset: Dataset, kept: Any, rec
 
     record.on_begin(run)
     found = minimize(
-        net, dataset.X if every else dataset.X[kept], dataset.targets if every else np.asarray(dataset.targets)[kept],
-        method=o.minimizer, max_iterations=run.epochs, weight_decay=o.weight_decay,
-        class_weight="balanced" if o.balanced else None, callback=tell,
+        job.net, **(job.minimise or {}), method=o.minimizer, max_iterations=run.epochs, weight_decay=o.weight_decay,
+        callback=tell,
     )  # fmt: skip
     run.history.stopped = found.reason.partition("; raise")[0]
     return run.history

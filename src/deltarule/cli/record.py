@@ -14,7 +14,6 @@ from typing import Any
 import typer
 
 from deltarule.cli.run_folder import RunFolder
-from deltarule.data.dataset import Dataset
 from deltarule.data.sources import locate
 from deltarule.errors import DataError, DivergenceError
 from deltarule.network import Network
@@ -67,6 +66,7 @@ class Record(JSONLines):
         self.name, data, target = locate(o.data, o.target)
         self.fresh, self.finished = o.resume is None, False
         self.began: Run | None = None
+        self.unit = "rows"
         command = {name: value for name, value in vars(o).items() if name not in not_kept}
         self.content: dict[str, Any] = {"command": command | {"data": data, "target": target}}
         if self.fresh:
@@ -80,16 +80,17 @@ class Record(JSONLines):
             self.folder = RunFolder.open(o.resume)
         super().__init__(self.folder.history)
 
-    def check(self, dataset: Dataset, fingerprint: str) -> None:
+    def check(self, name: str, fingerprint: str) -> None:
         """Refuse other data than those that a resumed run began with."""
-        self.name = dataset.name
+        self.name = name
         known = None if self.fresh else self.folder.fingerprint()
         if known is not None and known != fingerprint:
-            raise DataError(f"{self.folder} cannot go on: {dataset.name} is not what it was, its content differs")
+            raise DataError(f"{self.folder} cannot go on: {name} is not what it was, its content differs")
 
-    def describe(self, described: dict[str, Any]) -> None:
-        """Everything resolved, for run.toml."""
+    def describe(self, described: dict[str, Any], unit: str) -> None:
+        """Everything resolved, for run.toml; the unit is what is counted of the data."""
         self.content |= described
+        self.unit = unit
 
     def on_begin(self, run: Run) -> None:
         self.began = run
@@ -98,7 +99,7 @@ class Record(JSONLines):
         super().on_begin(run)
         done = f"; {run.epoch} epochs, {run.step:,} updates are done" if run.step else ""
         say(
-            f"{self.name}: {self.content['data']['training_rows']:,} rows to train on, "
+            f"{self.name}: {self.content['data']['training_rows']:,} {self.unit} to train on, "
             f"{run.net.spec} with {run.net.size:,} parameters{done}"
         )
 

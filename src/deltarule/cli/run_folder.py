@@ -113,7 +113,8 @@ class RunFolder:
         found = self._toml()
         _check(str(self.toml), found, FIELDS)
         if not found["data"]["held_out"].get("own_test_split", False):
-            _check(f"{self.toml}, data, held_out", found["data"]["held_out"], {"fraction": float, "seed": int})
+            drawn = {"fraction": float} if found["data"]["task"] == "text" else {"fraction": float, "seed": int}
+            _check(f"{self.toml}, data, held_out", found["data"]["held_out"], drawn)
         if "result" in found:
             _check_result(f"{self.toml}, result", found["result"])
         return found

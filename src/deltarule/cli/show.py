@@ -8,8 +8,8 @@ from typing import Any
 __all__ = ["print_scores"]
 
 
-def print_scores(parts: Mapping[str, tuple[int, Mapping[str, Any]]], console: Any = None) -> None:
-    """One line a part of the data: its name, rows, and scores, accuracy before cost."""
+def print_scores(parts: Mapping[str, tuple[int, Mapping[str, Any]]], unit: str = "rows", console: Any = None) -> None:
+    """One line a part of the data: its name, how many rows or other units, and scores, accuracy before cost."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -17,7 +17,7 @@ def print_scores(parts: Mapping[str, tuple[int, Mapping[str, Any]]], console: An
     names = sorted({name for _, scores in parts.values() for name in scores}, key=lambda name: (name == "cost", name))
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("")
-    for title in ("rows", *names):
+    for title in (unit, *names):
         table.add_column(title, justify="right")
     for part, (rows, scores) in parts.items():
         table.add_row(part, f"{rows:,}", *(f"{scores[name]:.4f}" if name in scores else "" for name in names))

@@ -2,44 +2,30 @@
 
 from __future__ import annotations
 
-import platform
-from dataclasses import replace
-from importlib import metadata
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Annotated, Any, cast, get_args, get_type_hints
+from typing import Annotated, Any, get_args, get_type_hints
 
-import numpy as np
 import typer
 
-from deltarule import files, grammar, nets
-from deltarule.activations import Activation, Identity
+from deltarule import files
+from deltarule.cli import rows, sequences, texts
 from deltarule.cli.arguments import DATA_ARGUMENT, TargetOption
-from deltarule.cli.images import ColourOption, ImageSizeOption, image_form
+from deltarule.cli.images import ColourOption, ImageSizeOption
+from deltarule.cli.job import FEWEST_UPDATES, Job, described
 from deltarule.cli.minimised import check as check_minimiser
 from deltarule.cli.minimised import minimised
 from deltarule.cli.record import Record, signals
 from deltarule.cli.run_folder import RunFolder
 from deltarule.cli.show import print_scores
-from deltarule.data import Dataset, Preprocessing, holdout
-from deltarule.data.sources import locate, read
-from deltarule.data.targets import Task, find_task
-from deltarule.errors import DivergenceError, FileFormatError, HyperparameterError, ShapeError
-from deltarule.limits import whole
-from deltarule.network import Network
-from deltarule.optimizers import optimizer as resolve_optimizer
+from deltarule.data.sources import is_text, locate
+from deltarule.errors import DivergenceError, FileFormatError, HyperparameterError
 from deltarule.randomness import draw_seed
-from deltarule.schedules import schedule as resolve_schedule
 from deltarule.training import EarlyStopping
 from deltarule.training import train as fit
-from deltarule.training.batches import count
 
-__all__ = ["held_out_rows", "train"]
-
-OUTPUTS_OF_ANY_TARGET = (Identity,)  # they reach every number, so that the target may be standardised
-
-FEWEST_UPDATES = 500  # a small data set needs more than 20 epochs to learn anything
-
+__all__ = ["train"]
 
 MAY_CHANGE = ("epochs", "threads", "quiet", "checkpoint_every")  # when a run is resumed
 NOT_KEPT = ("resume", "output", "threads", "quiet")  # of the command, in run.toml
@@ -49,8 +35,12 @@ def train(
     context: typer.Context,
     data: Annotated[str | None, DATA_ARGUMENT] = None,
     network: Annotated[
-        str, typer.Option(help="Such as 64/32/10 (* takes its size from the data), or a name: lenet5, ufldl_cnn.")
-    ] = "*/100/*",
+        str | None,
+        typer.Option(
+            help="Such as 64/32/10 (* and seq take their sizes from the data), or a name: lenet5, ufldl_cnn.",
+            show_default=f"{rows.NETWORK}; of a text {texts.NETWORK}",
+        ),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option(help="The run folder.", show_default="the next runs/<data>-<n>")
     ] = None,
@@ -58,7 +48,9 @@ def train(
     image_size: ImageSizeOption = None,
     colour: ColourOption = None,
     task: Annotated[str | None, typer.Option(help="classification or regression, if it is not told right.")] = None,
-    activation: Annotated[str, typer.Option(help="Of hidden layers that name none.")] = "relu",
+    activation: Annotated[
+        str | None, typer.Option(help="Of hidden layers that name none.", show_default="relu; tanh in recurrent ones")
+    ] = None,
     output_activation: Annotated[
         str | None, typer.Option(help="Of the last layer.", show_default="softmax, or identity for regression")
     ] = None,
@@ -74,7 +66,14 @@ def train(
         int | None,
         typer.Option(help="Passes over the training data.", show_default=f"20, more to make {FEWEST_UPDATES} updates"),
     ] = None,
-    batch_size: Annotated[int, typer.Option(help="Rows an update.")] = 32,
+    batch_size: Annotated[int, typer.Option(help="Rows an update; of a text, streams side by side.")] = 32,
+    truncate: Annotated[
+        int | None,
+        typer.Option(
+            help="Steps of a sequence an update; the state goes on, the gradient does not.",
+            show_default=f"all; of a text {texts.WINDOW}",
+        ),
+    ] = None,
     drop_last: Annotated[bool, typer.Option("--drop-last", help="Leave out an epoch's last short batch.")] = False,
     weight_decay: Annotated[float, typer.Option(help="λ of (λ/2) Σ W² in the cost.")] = 0.0,
     clip_norm: Annotated[float | None, typer.Option(help="The longest gradient.")] = None,
@@ -89,8 +88,12 @@ def train(
         int | None, typer.Option(help="Stop early after so many epochs without gain on --validation.")
     ] = None,
     held_out: Annotated[
-        float, typer.Option(help="The fraction that only the final score sees (unless the data have a test split).")
-    ] = 0.2,
+        float | None,
+        typer.Option(
+            help="The fraction that only the final score sees (unless the data have a test split).",
+            show_default=f"{rows.HELD_OUT}; of a text its last {texts.HELD_OUT}",
+        ),
+    ] = None,
     standardize: Annotated[
         bool | None, typer.Option(help="Inputs to mean 0, σ 1.", show_default="floats yes, pixels no")
     ] = None,
@@ -128,6 +131,10 @@ def train(
         deltarule train mnist-folder --network lenet5_modern --epochs 12 --schedule cosine
 
         deltarule train mnist-folder --network ufldl_dnn --minimizer l-bfgs-b
+
+        deltarule train book.txt --network "seq/rnn(128)/*" --clip-norm 5
+
+        deltarule train sequences.npz --network "seq/rnn(64,last=True)/*"
 
         deltarule train --resume runs/digits-1
     """
@@ -196,157 +203,34 @@ def _run(o: SimpleNamespace) -> None:
 
 
 def _train(o: SimpleNamespace, record: Record) -> None:
-    images = image_form(o.image_size, o.colour)
-    dataset = read(o.data, target=o.target, images=images)
-    fingerprint = dataset.fingerprint()
-    record.check(dataset, fingerprint)
-    kept, held = held_out_rows(dataset, o.held_out, o.seed, _task(o.task))
-    pre = Preprocessing.fit(
-        dataset.X, dataset.targets, task=_task(o.task), standardize=o.standardize, impute=o.impute, rows=kept,
-        images=images,
-    )  # fmt: skip
-    system = nets.find(o.network)
-    if system is not None:
-        if system.scales and o.standardize:
-            raise HyperparameterError(f"{o.network} scales its own inputs; leave out --standardize")
-        pre = system.scaled(pre)
-    text = o.network if system is None else system.spec(pre.n_outputs)
-    net = _network(text, pre, o.activation, o.output_activation, o.cost, o.dtype, o.seed)
-    net.preprocessing = _for_output(pre, net.output.activation)
-    settings = _settings(o, len(kept))
+    job = _kind(o)(o, record)
+    net, settings = job.net, job.settings
+    if o.minimizer is not None:
+        if job.minimise is None:
+            raise HyperparameterError(f"a minimiser takes whole {job.unit}, without lengths; leave out --minimizer")
+        settings = {name: settings[name] for name in ("weight_decay", "class_weight") if name in settings}
+        job = job._replace(settings={"minimizer": o.minimizer, "iterations": o.epochs, **settings})
     stopping = None if o.patience is None else EarlyStopping(o.patience)
     files.as_text(record.folder.model, net.content())  # what cannot be saved is said now, too
-    record.describe(_describe(dataset, fingerprint, net, settings | {"patience": o.patience}, held, o.held_out))
-    unseen = None  # what is wrong in a test split is said before an hour of training
-    if dataset.test is not None:
-        unseen = net.prepare(dataset.test[0], np.asarray(dataset.test[1]))
-    history = minimised(o, net, dataset, kept, record) if o.minimizer is not None else fit(
-        net, dataset.X, dataset.targets, rows=kept, **settings, early_stopping=stopping, callbacks=[record],
-        verbose=not o.quiet, engine=o.engine, threads=o.threads, checkpoint=record.folder.path,
-        checkpoint_every=o.checkpoint_every, resume=o.resume is not None,
+    record.describe(described(job, o.patience), job.unit)
+    history = minimised(o, job, record) if o.minimizer is not None else fit(
+        net, job.X, job.t, **(settings | job.also), early_stopping=stopping, callbacks=[record], verbose=not o.quiet,
+        engine=o.engine, threads=o.threads, checkpoint=record.folder.path, checkpoint_every=o.checkpoint_every,
+        resume=o.resume is not None,
     )  # fmt: skip
     result: dict[str, Any] = {"stopped": history.stopped}
     if o.minimizer is None:
         result["best_epoch"] = history.best_epoch
     record.finish(net, result)  # before the scores, which take their time
-    data = net.prepare(dataset.X, dataset.targets)
-    scores = {
-        "train": net.evaluate_rows(*data, kept),
-        "held_out": net.evaluate_rows(*data, held) if unseen is None else net.evaluate_rows(*unseen),
-    }
-    record.finish(net, result | scores)
-    rows = len(held) if unseen is None else len(unseen[0])
-    print_scores({"training": (len(kept), scores["train"]), "held out": (rows, scores["held_out"])})
+    scores = job.scores()
+    record.finish(net, result | {"train": scores["training"][1], "held_out": scores["held out"][1]})
+    print_scores(scores, job.unit)
     typer.echo(f"{history.stopped}; the run is in {record.folder}")
 
 
-def _settings(o: SimpleNamespace, rows: int) -> dict[str, Any]:
-    """How it is trained, everything resolved: `train`'s arguments, or a minimiser's."""
-    common = {"weight_decay": o.weight_decay, "class_weight": "balanced" if o.balanced else None}
-    if o.minimizer is not None:
-        return {"minimizer": o.minimizer, "iterations": o.epochs, **common}
-    rule = resolve_optimizer(o.optimizer)
-    return {
-        "optimizer": str(rule),
-        "learning_rate": rule.own_rate if o.learning_rate is None else o.learning_rate,
-        "schedule": str(resolve_schedule(o.schedule)),
-        "epochs": _enough_epochs(rows, o.batch_size) if o.epochs is None else o.epochs,
-        "batch_size": o.batch_size,
-        "drop_last": o.drop_last,
-        "clip_norm": o.clip_norm,
-        "clip_value": o.clip_value,
-        "validation": o.validation,
-        "on_divergence": o.on_divergence,
-        "seed": o.seed,
-        **common,
-    }
-
-
-def _task(text: str | None) -> Task | None:
-    if text is None or text == "classification" or text == "regression":
-        return text  # type: ignore[return-value]
-    raise HyperparameterError(f"--task is classification or regression, not '{text}'")
-
-
-def held_out_rows(
-    dataset: Dataset, fraction: float, seed: int, task: Task | None
-) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """(The rows to train on, the rows held out): stratified for classes; none held out where a test split exists."""
-    t = dataset.targets
-    if dataset.test is not None:
-        return np.arange(len(t)), np.arange(0)
-    return holdout(t, fraction, seed, stratify=find_task(t, task) == "classification")
-
-
-def _enough_epochs(rows: int, batch_size: int) -> int:
-    """20 epochs, or as many as make 500 updates."""
-    return max(20, -(-FEWEST_UPDATES // count(rows, whole("--batch-size", batch_size))))
-
-
-def _for_output(pre: Preprocessing, activation: Activation) -> Preprocessing:
-    """A bounded or positive output cannot reach a standardised target: then targets stay as they are."""
-    if pre.task == "classification" or isinstance(activation, OUTPUTS_OF_ANY_TARGET):
-        return pre
-    k = pre.n_outputs
-    return replace(pre, target_mean=np.zeros(k), target_scale=np.ones(k))
-
-
-def _network(
-    text: str, pre: Preprocessing, activation: str, output: str | None, cost: str | None, dtype: str, seed: int
-) -> Network:
-    """The network that the text means for these data."""
-    spec = grammar.parse(text, pre.input_shape if len(pre.input_shape) != 2 else (1, *pre.input_shape), pre.n_outputs)
-    end: Activation | str | None = output
-    if end is None and pre.task == "regression" and getattr(spec.layers[-1], "activation", "none of its own") is None:
-        end = Identity()
-    net = Network(
-        spec.layers, input_shape=spec.input_shape, activation=activation, output=end, cost=cost, dtype=dtype, seed=seed
-    )
-    binary = pre.task == "classification" and pre.n_outputs == 2 and net.n_outputs == 1
-    if net.n_outputs != pre.n_outputs and not binary:
-        what = "classes" if pre.task == "classification" else "target values"
-        raise ShapeError(f"the network {net.spec} has {net.n_outputs} outputs, the data have {pre.n_outputs} {what}")
-    if pre.task == "classification" and not net.is_classifier:
-        raise HyperparameterError(
-            f"the targets are classes, and output '{net.output.activation}' does not choose among classes; "
-            "use softmax or sigmoid, or --task regression"
-        )
-    return net
-
-
-def _describe(
-    dataset: Dataset,
-    fingerprint: str,
-    net: Network,
-    settings: dict[str, Any],
-    held: np.ndarray[Any, Any],
-    fraction: float,
-) -> dict[str, Any]:
-    """Everything resolved, as run.toml holds it."""
-    pre = cast(Preprocessing, net.preprocessing)
-    split = {"own_test_split": True, "rows": len(dataset.test[0])} if dataset.test is not None else {
-        "fraction": fraction, "seed": net.seed, "stratified": pre.task == "classification", "rows": len(held)
-    }  # fmt: skip
-    return {
-        "deltarule": metadata.version("deltarule"),
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "data": {
-            "name": dataset.name,
-            "source": dict(dataset.source),
-            "rows": len(dataset),
-            "fingerprint": fingerprint,
-            "task": pre.task,
-            "classes": len(pre.classes) if pre.classes is not None else None,
-            "training_rows": len(dataset) - len(held),
-            "held_out": split,
-        },
-        "network": {
-            "network": net.spec,
-            "cost": str(net.output.cost),
-            "dtype": str(net.dtype),
-            "seed": net.seed,
-            "parameters": net.size,
-        },
-        "training": settings,
-    }
+def _kind(o: SimpleNamespace) -> Callable[[SimpleNamespace, Record], Job]:
+    """Who knows these data: a text by its name, sequences by the network that begins with seq; or rows."""
+    over_steps = o.network is not None and o.network.strip().lower().startswith("seq")
+    if is_text(o.data) or (over_steps and Path(o.data).is_file() and Path(o.data).suffix.lower() != ".npz"):
+        return texts.prepare
+    return sequences.prepare if over_steps else rows.prepare

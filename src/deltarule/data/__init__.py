@@ -1,4 +1,4 @@
-"""Data: readers of files and embedded sets, preprocessing fitted on the training part, the held-out split."""
+"""Data: readers of files, texts and embedded sets, preprocessing fitted on the training part, the held-out split."""
 
 from __future__ import annotations
 
@@ -10,8 +10,12 @@ from deltarule.data.images import ImageForm
 from deltarule.data.preprocessing import Preprocessing
 from deltarule.data.split import holdout
 from deltarule.data.table import Table
+from deltarule.data.text import Streams, Text, Vocabulary, read_text, streams
 
-__all__ = ["Column", "Dataset", "ImageForm", "Preprocessing", "Table", "holdout", "read"]
+__all__ = [
+    "Column", "Dataset", "ImageForm", "Preprocessing", "Streams", "Table", "Text", "Vocabulary", "holdout", "read",
+    "read_text", "streams",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from deltarule.data.checks import reading, rows, targets
 from deltarule.data.dataset import Dataset
 from deltarule.data.idx import DEFLATE_RATIO, exactly
+from deltarule.data.sequences import lengths_of, sequences, targets_of_sequences
 from deltarule.errors import DataError
 
 __all__ = ["read_npy", "read_npz"]
@@ -28,6 +29,7 @@ __all__ = ["read_npy", "read_npz"]
 _LONGEST_HEADER = 10_000  # NumPy's own limit
 _X_NAMES, _T_NAMES = ("X", "x", "data", "X_train", "x_train"), ("t", "y", "labels", "target", "t_train", "y_train")
 _X_TEST, _T_TEST = ("X_test", "x_test"), ("t_test", "y_test")
+_LENGTHS, _LENGTHS_TEST = "lengths", "lengths_test"
 
 
 class _Header(NamedTuple):
@@ -108,34 +110,26 @@ def _take_column(X: NDArray[Any], column: int, what: str) -> tuple[NDArray[Any],
     return np.delete(X, column, axis=1), t
 
 
-def read_npz(path: Path, *, target: str | None = None, with_targets: bool = True) -> Dataset:
+def read_npz(
+    path: Path, *, target: str | None = None, with_targets: bool = True, of_sequences: bool = False
+) -> Dataset:
     """The arrays of an `.npz` file: X (x, data), t (y, labels, target), and X_test, t_test where they are there.
 
-    `target` names the array of the targets where it is called otherwise.
+    `target` names the array of the targets where it is called otherwise. Of sequences (see data/sequences.py) lengths
+    and lengths_test may stand beside them.
     """
+    names = _T_NAMES if target is None else (target,)
     with _Archive(path) as archive:
-        x_name = _one_of(archive.members, _X_NAMES, path, "the rows")
-        X = rows(archive.read(x_name), f"{path}, {x_name}")
-        t = None
-        if with_targets:
-            t_name = _one_of(archive.members, (target,) if target is not None else _T_NAMES, path, "the targets")
-            t = targets(archive.read(t_name), f"{path}, {t_name}")
-        test = _test_split(archive, path, with_targets)
-    if test is not None and test[0].shape[1:] != X.shape[1:]:
-        raise DataError(f"{path}: rows of training are {X.shape[1:]}, of the test split {test[0].shape[1:]}")
+        X, t, lengths = archive.part(_X_NAMES, names, _LENGTHS, "", with_targets, of_sequences)
+        test, test_lengths = None, None
+        if set(archive.members) & {*_X_TEST, *_T_TEST}:
+            own = " of the test split"
+            rest, test_t, test_lengths = archive.part(_X_TEST, _T_TEST, _LENGTHS_TEST, own, with_targets, of_sequences)
+            if rest.shape[1 + of_sequences :] != X.shape[1 + of_sequences :]:
+                raise DataError(f"{path}: rows of training are {X.shape[1:]}, of the test split {rest.shape[1:]}")
+            test = (rest, test_t)
     source = {"kind": "npz", "path": str(path.absolute())} | ({"target": target} if target is not None else {})
-    return Dataset(path.stem, X, t, test, source)
-
-
-def _test_split(archive: _Archive, path: Path, with_targets: bool) -> tuple[NDArray[Any], NDArray[Any] | None] | None:
-    if not set(archive.members) & {*_X_TEST, *_T_TEST}:
-        return None
-    x_name = _one_of(archive.members, _X_TEST, path, "the rows of the test split")
-    X = rows(archive.read(x_name), f"{path}, {x_name}")
-    if not with_targets:
-        return X, None
-    t_name = _one_of(archive.members, _T_TEST, path, "the targets of the test split")
-    return X, targets(archive.read(t_name), f"{path}, {t_name}")
+    return Dataset(path.stem, X, t, test, source, lengths=lengths, test_lengths=test_lengths)
 
 
 def _one_of(found: Iterable[str], wanted: tuple[str, ...], path: Path, what: str) -> str:
@@ -170,6 +164,22 @@ class _Archive:
 
     def __exit__(self, *_: object) -> None:
         self.zip.close()
+
+    def part(
+        self, x_names: tuple[str, ...], t_names: tuple[str, ...], lengths: str, which: str, with_targets: bool,
+        of_sequences: bool,
+    ) -> tuple[NDArray[Any], NDArray[Any] | None, NDArray[Any] | None]:  # fmt: skip
+        """(X, t, lengths) under these names; t and lengths where they are wanted and there."""
+        x_name, t = _one_of(self.members, x_names, self.path, f"the rows{which}"), None
+        what = f"{self.path}, {x_name}"
+        X = sequences(self.read(x_name), what) if of_sequences else rows(self.read(x_name), what)
+        if with_targets:
+            t_name = _one_of(self.members, t_names, self.path, f"the targets{which}")
+            what = f"{self.path}, {t_name}"
+            t = targets_of_sequences(self.read(t_name), X, what) if of_sequences else targets(self.read(t_name), what)
+        if not of_sequences or lengths not in self.members:
+            return X, t, None
+        return X, t, lengths_of(self.read(lengths), X, f"{self.path}, {lengths}")
 
     def read(self, name: str) -> NDArray[Any]:
         info, what = self.members[name], f"{self.path}, {name}"

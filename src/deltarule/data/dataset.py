@@ -29,6 +29,7 @@ class Dataset:
         source: what `read` was given, resolved: kind, absolute path, target. It can be written as JSON or TOML.
         feature_names: one name a column where the data names them.
         files: the file of each row, where rows are image files.
+        lengths, test_lengths: of sequences, `(m,)`: how many of their steps there are; None: all.
 
     Raises:
         DataError: no rows, or another number of targets than rows.
@@ -45,6 +46,8 @@ class Dataset:
     source: Mapping[str, Any] = field(default_factory=dict)
     feature_names: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
+    lengths: NDArray[Any] | None = None
+    test_lengths: NDArray[Any] | None = None
 
     def __post_init__(self) -> None:
         for part, X, t in ((self.name, self.X, self.t), (f"{self.name} (test split)", *(self.test or (None, None)))):
@@ -65,8 +68,9 @@ class Dataset:
         return self.t
 
     def fingerprint(self) -> str:
-        """SHA-256 (hex) over inputs, targets and test split; see `fingerprint`."""
-        return fingerprint(self.X, self.t, *(self.test or ()))
+        """SHA-256 (hex) over inputs, targets and test split, and lengths where there are; see `fingerprint`."""
+        lengths = [n for n in (self.lengths, self.test_lengths) if n is not None]
+        return fingerprint(self.X, self.t, *(self.test or ()), *lengths)
 
 
 def fingerprint(*parts: Inputs | None) -> str:

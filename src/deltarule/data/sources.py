@@ -19,7 +19,9 @@ from deltarule.data.image_files import SUFFIXES, holds_images, read_images
 from deltarule.data.images import ImageForm
 from deltarule.errors import DataError
 
-__all__ = ["Source", "is_images", "locate", "read"]
+__all__ = ["Source", "is_images", "is_text", "locate", "read"]
+
+TEXT = ".txt"
 
 Source: TypeAlias = str | Path | Sequence[str | Path]
 """What can be read: the name of an embedded set, a file, a folder; or several files and folders of images."""
@@ -28,7 +30,12 @@ _READERS: dict[str, Callable[..., Dataset]] = {".npz": read_npz, ".npy": read_np
 
 
 def read(
-    source: Source, *, target: str | None = None, with_targets: bool = True, images: ImageForm | None = None
+    source: Source,
+    *,
+    target: str | None = None,
+    with_targets: bool = True,
+    images: ImageForm | None = None,
+    of_sequences: bool = False,
 ) -> Dataset:
     """The data set that `source` names.
 
@@ -42,6 +49,7 @@ def read(
             `.npz`: the name of the targets' array; an IDX file: the file of the labels. None elsewhere.
         with_targets: False reads rows to predict, whose t is None; then a missing target is no error.
         images: image files: their size, and whether in colour or grey. None: as they are, and all must be alike.
+        of_sequences: the rows of an `.npz` file are sequences, `(m, T, n)` or tokens `(m, T)`, with `lengths` beside.
 
     Returns:
         The data set, raw: X `(m, …)` or a `Table`, t `(m,)` or `(m, K)`. X of images is uint8 `(m, channels, height,
@@ -63,6 +71,10 @@ def read(
     if len(sources) > 1 or is_images(sources[0]):
         return read_images(_images(sources), target=target, with_targets=with_targets, images=images)
     source, path = sources[0], Path(sources[0])
+    if of_sequences:
+        if images is not None or path.suffix.lower() != ".npz":
+            raise DataError(f"{source}: sequences are read from .npz (X, t, and lengths), and texts from .txt")
+        return read_npz(path, target=target, with_targets=with_targets, of_sequences=True)
     if images is not None:
         raise DataError(f"{source}: is no image file and no folder of images, so there is nothing to be {images}")
     name = _embedded(source)
@@ -95,7 +107,7 @@ def _reader(path: Path) -> Callable[..., Dataset]:
     if reader is None:
         raise DataError(
             f"{path}: is of no kind that deltarule reads: .csv, .tsv, .npz, .npy, IDX (…-idx3-ubyte, .gz or not), "
-            ".png, .jpg, .jpeg, or a folder of IDX files or of images"
+            ".png, .jpg, .jpeg, or a folder of IDX files or of images; a text (.txt) is for a network over seq"
         )
     return reader
 
@@ -113,6 +125,15 @@ def is_images(source: Source) -> bool:
     path = Path(source)
     with reading(path):
         return holds_images(path) if path.is_dir() else path.is_file() and path.suffix.lower() in SUFFIXES
+
+
+def is_text(source: Source) -> bool:
+    """Whether a source is a text by its suffix.
+
+    >>> is_text("book.txt"), is_text("digits")
+    (True, False)
+    """
+    return isinstance(source, str | Path) and Path(source).suffix.lower() == TEXT
 
 
 def _images(sources: Sequence[str | Path]) -> list[Path]:
@@ -135,7 +156,7 @@ def locate(source: str, target: str | None) -> tuple[str, str, str | None]:
     column = suffix in (".csv", ".tsv", ".npz") or (target or "").lstrip("-").isdecimal()
     if target is not None and not column and os.path.isfile(target):
         target = os.path.abspath(target)
-    stem = suffix in (*_READERS, *SUFFIXES)
+    stem = suffix in (*_READERS, *SUFFIXES, TEXT)
     return (path.stem if stem else path.name.removesuffix(".gz")) or "data", str(path), target
 
 

@@ -8,7 +8,9 @@ follows. Nothing is expanded: streams and windows are views of the tokens.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,8 +21,9 @@ from deltarule.data.checks import reading
 from deltarule.errors import DataError, HyperparameterError
 from deltarule.limits import whole
 
-__all__ = ["MOST_CHARACTERS", "Streams", "Vocabulary", "read_text", "streams"]
+__all__ = ["MOST_CHARACTERS", "Streams", "Text", "Vocabulary", "read_text", "streams"]
 
+CHUNK = 1 << 20  # characters that are encoded in one go
 MOST_CHARACTERS = 2**16  # of a vocabulary: what two bytes tell apart
 
 
@@ -38,6 +41,8 @@ class Vocabulary:
 
     def __post_init__(self) -> None:
         codes = _codes(self.characters)
+        if ((codes >= 0xD800) & (codes < 0xE000)).any():
+            raise HyperparameterError("a vocabulary has whole characters, and half a surrogate pair is none")
         if not 2 <= len(codes) <= MOST_CHARACTERS or not (np.diff(codes.astype(np.int64)) > 0).all():
             raise HyperparameterError(
                 f"a vocabulary has 2 to {MOST_CHARACTERS:,} characters, each once, in the order of their code points"
@@ -53,17 +58,17 @@ class Vocabulary:
         Raises:
             DataError: the text is empty, or of one character, or of too many kinds.
         """
-        codes = np.unique(_codes(text))
-        if len(codes) < 2:
+        characters = "".join(sorted(set(text)))
+        if len(characters) < 2:
             raise DataError(
                 f"{name}: {f'consists of the character {text[0]!r} alone' if text else 'is empty'}; a model of text "
                 "needs two characters or more to tell apart"
             )
-        if len(codes) > MOST_CHARACTERS:
+        if len(characters) > MOST_CHARACTERS:
             raise DataError(
-                f"{name}: has {len(codes):,} different characters, and at most {MOST_CHARACTERS:,} are taken"
+                f"{name}: has {len(characters):,} different characters, and at most {MOST_CHARACTERS:,} are taken"
             )
-        return cls(_text(codes))
+        return cls(characters)
 
     def encode(self, text: str, name: str = "the text") -> NDArray[np.unsignedinteger]:
         """The tokens `(n,)` of a text.
@@ -71,17 +76,24 @@ class Vocabulary:
         Raises:
             DataError: a character is not in the vocabulary.
         """
-        own, codes = _codes(self.characters), _codes(text)
-        places = np.minimum(np.searchsorted(own, codes), len(own) - 1)
-        unknown = np.flatnonzero(own[places] != codes)
-        if len(unknown):
-            never = sorted(set(_text(codes[unknown])))
-            shown = ", ".join(map(repr, never[:5])) + (", …" if len(never) > 5 else "")
-            raise DataError(
-                f"{name}: the model has never seen {shown} (first at character {unknown[0]}); it knows "
-                f"{self.characters[:60]!r}{'…' if len(self) > 60 else ''}"
-            )
-        return places.astype(np.uint8 if len(self) <= 256 else np.uint16)
+        own = _codes(self.characters)
+        tokens: NDArray[np.unsignedinteger] = np.empty(len(text), np.uint8 if len(self) <= 256 else np.uint16)
+        for at in range(0, len(text), CHUNK):
+            codes = _codes(text[at : at + CHUNK])
+            places = np.minimum(np.searchsorted(own, codes), len(own) - 1)
+            if (own[places] != codes).any():
+                raise DataError(self._unknown(text, name))
+            tokens[at : at + CHUNK] = places
+        return tokens
+
+    def _unknown(self, text: str, name: str) -> str:
+        known = set(self.characters)
+        first, never = next(k for k, c in enumerate(text) if c not in known), sorted(set(text) - known)
+        shown = ", ".join(map(repr, never[:5])) + (", …" if len(never) > 5 else "")
+        return (
+            f"{name}: the model has never seen {shown} (first at character {first}); it knows "
+            f"{self.characters[:60]!r}{'…' if len(self) > 60 else ''}"
+        )
 
     def decode(self, tokens: NDArray[np.integer]) -> str:
         """The text of some tokens."""
@@ -89,6 +101,7 @@ class Vocabulary:
 
 
 def _codes(text: str) -> NDArray[np.uint32]:
+    """Code points; halves of pairs, as an undecodable argument has them, are characters that nobody knows."""
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
 
 
@@ -115,6 +128,31 @@ def read_text(path: Path) -> str:
     if not text:
         raise DataError(f"{path}: is empty; there is nothing to learn from")
     return text
+
+
+@dataclass(frozen=True)
+class Text:
+    """A text as it was read: a short name, its characters, and where they came from."""
+
+    name: str
+    characters: str
+    source: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, path: Path) -> Text:
+        """A file of UTF-8 (`read_text`)."""
+        name = path.stem if path.suffix.lower() == ".txt" else path.name
+        return cls(name, read_text(path), {"kind": "text", "path": str(path.absolute())})
+
+    def __len__(self) -> int:
+        return len(self.characters)
+
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) over the characters."""
+        digest = hashlib.sha256(f"text {len(self)};".encode())
+        for at in range(0, len(self), CHUNK):
+            digest.update(self.characters[at : at + CHUNK].encode("utf-8", "surrogatepass"))
+        return digest.hexdigest()
 
 
 class Streams(NamedTuple):

@@ -123,7 +123,9 @@ def _foreign(net: Architecture) -> str:
     for stage, (layer, below) in enumerate(zip(net.layers, net.shapes), 1):
         if isinstance(layer, Conv) and (reason := _too_large(layer, below)):
             return f"layer {stage} ({layer}): {reason}"
-    if max(flat_size(shape) for shape in net.shapes) > MOST_FEATURES:
+        if isinstance(layer, RNN) and flat_size(below) + layer.hidden > MOST_FEATURES:
+            return f"layer {stage} ({layer}): more than {MOST_FEATURES:,} inputs and units"
+    if net.n_state > MOST_FEATURES or max(flat_size(shape) for shape in net.shapes) > MOST_FEATURES:
         return f"a layer has more than {MOST_FEATURES:,} units"
     return ""
 

@@ -32,7 +32,8 @@ struct RNN : Stage<T> {
     this->place_activity(arena, samples, training, false);
     before = take<T>(arena, tile_size(n_out) * ((samples + S - 1) / S + 1));
     passed = take<T>(arena, tile_size(n_out)), first = take<T>(arena, tile_size(n_out));
-    panels = training ? take<T>(arena, (size_t)round_up(padded(n_out), PANEL) * round_up(samples, L)) : nullptr;
+    const int most = round_up(samples < STRETCH ? samples : STRETCH, L);
+    panels = training ? take<T>(arena, (size_t)round_up(padded(n_out), PANEL) * most) : nullptr;
     own = training ? nullptr : take<T>(arena, (size_t)matrix.rows * matrix.ld + 2 * L);
   }
   void bind(const T* parameters) override {

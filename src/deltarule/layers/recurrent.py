@@ -20,7 +20,7 @@ import numpy as np
 from deltarule.activations import Activation, ReLU, Sigmoid, Tanh
 from deltarule.arrays import Array, Shape, namespace
 from deltarule.errors import HyperparameterError, ShapeError
-from deltarule.initializers import GlorotUniform, Initializer, Zeros, initializer
+from deltarule.initializers import Initializer, LeCunUniform, Zeros, initializer
 from deltarule.layers.base import (
     MOST_UNITS,
     Context,
@@ -61,7 +61,8 @@ class RNN(Weighted):
         last: whether the layer answers once a sequence, by h_T, instead of at every step.
         initial_state: h₀, "zero" or "learned" (a parameter of its own, not decayed).
         initializer: of W; He for relu and Glorot otherwise, unless said.
-        recurrent_initializer: of U; Glorot unless said.
+        recurrent_initializer: of U; uniform with a spectral radius of about ½ unless said: what is far back fades, and
+            the gradient does not grow.
 
     >>> RNN(128).parameter_shapes((None, 65))
     {'W': (128, 65), 'U': (128, 128), 'b': (128,)}
@@ -76,7 +77,7 @@ class RNN(Weighted):
     last: bool = field(default=False, kw_only=True)
     initial_state: str = field(default="zero", kw_only=True)
     initializer: Initializer | str | None = field(default=None, kw_only=True)
-    recurrent_initializer: Initializer | str = field(default_factory=GlorotUniform, kw_only=True)
+    recurrent_initializer: Initializer | str = field(default_factory=lambda: LeCunUniform(0.5), kw_only=True)
     bias_initializer: Initializer | str = field(default_factory=Zeros, kw_only=True)
 
     def __post_init__(self) -> None:

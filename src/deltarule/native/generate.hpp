@@ -20,11 +20,13 @@ struct Generation {
   static void run(void* context, Member) {
     Generation& self = *static_cast<Generation*>(context);
     const Draft& d = self.draft;
-    for (int64_t k = 0; k < d.n_prompt - 1; k++) self.feed(d.prompt[k]);
-    int64_t token = d.prompt[d.n_prompt - 1];
-    for (self.done = 0; self.done < d.length; self.done++) {
-      self.feed(token);
-      d.tokens[self.done] = token = self.draw(d.uniform[self.done]);
+    for (int64_t k = 0; k < d.n_prompt; k++) {
+      self.feed(d.prompt[k]);
+      if (self.worker.patience.ends(self.operations)) return;
+    }
+    while (self.done < d.length) {
+      const int64_t token = d.tokens[self.done] = self.draw(d.uniform[self.done]);
+      if (++self.done < d.length) self.feed(token);
       if (self.worker.patience.ends(self.operations)) return;
     }
   }

@@ -221,18 +221,20 @@ class Program {  // a network, in one precision
     if (X.size() == 0 || int64_t(X.size() / size_t(m) / size_t(steps)) != features || X.size() % (size_t(m) * size_t(steps))) refuse("X has another number of features than the network");
     data.element = dtype == nb::dtype<uint8_t>() ? Element::uint8 : dtype == nb::dtype<float>() ? Element::float32 : dtype == nb::dtype<double>() ? Element::float64 : dtype == nb::dtype<uint16_t>() ? Element::uint16 : Element::int64;
     data.X = X.data(), data.bytes = features * int64_t(X.itemsize());
-    if (data.tokens) check_tokens(data, m * steps);
     answers = size_t(m) * size_t(answers_once ? 1 : steps);
     if (with.time) data.time = static_cast<const uint8_t*>(data_of(*with.time, "time", nb::dtype<uint8_t>(), size_t(m * steps)));
     return data;
   }
   static constexpr size_t most_steps = 1 << 24;
-  void check_tokens(const Samples& data, int64_t n) const {
+  // the rows meant, all m where no order is given, hold places in the vocabulary alone
+  void check_tokens(const Samples& data, int64_t m, const int64_t* order = nullptr) const {
     const int64_t size = layers[0].n_in;
     const auto each = [&](const auto* x) {
-      for (int64_t k = 0; k < n; k++)
-        if (int64_t(x[k]) < 0 || int64_t(x[k]) >= size) refuse("a token is not in the vocabulary");
+      for (int64_t k = 0; k < m; k++)
+        for (int64_t at = (order ? order[k] : k) * data.steps, end = at + data.steps; at < end; at++)
+          if (int64_t(x[at]) < 0 || int64_t(x[at]) >= size) refuse("a token is not in the vocabulary");
     };
+    if (!data.tokens) return;
     if (data.element == Element::uint8) each(static_cast<const uint8_t*>(data.X));
     else if (data.element == Element::uint16) each(static_cast<const uint16_t*>(data.X));
     else each(static_cast<const int64_t*>(data.X));
@@ -245,7 +247,9 @@ class Program {  // a network, in one precision
   Samples samples(const Any& X, const Any& t, const std::optional<Any>& weights, const Steps& with, int64_t& m) const {
     size_t answers;
     Samples data = inputs(X, with, m, answers);
-    if (t.dtype() == nb::dtype<int64_t>()) data.labels = static_cast<const int64_t*>(data_of(t, "t", nb::dtype<int64_t>(), answers));
+    const auto dtype = t.dtype();
+    data.label = !net.sequences ? Element::int64 : dtype == nb::dtype<uint8_t>() ? Element::uint8 : dtype == nb::dtype<uint16_t>() ? Element::uint16 : Element::int64;
+    if (data.label != Element::int64 || dtype == nb::dtype<int64_t>()) data.labels = data_of(t, "t", dtype, answers);
     else data.targets = data_of(t, "t", type, answers * size_t(n_outputs()));
     data.step_weights = weights && net.sequences && weights->ndim() == 2;
     if (weights) data.weights = data_of(*weights, "sample_weight", type, data.step_weights ? size_t(m) * size_t(data.steps) : size_t(m));
@@ -260,6 +264,7 @@ class Program {  // a network, in one precision
     const Steps with{time, state, new_state};
     Samples data = inputs(X, with, m, answers);
     states(data, with, m);
+    check_tokens(data, m);
     const void* at = data_of(theta, "theta", type, size_t(net.size));
     void *to_z = data_of(z, "z", type, answers * size_t(n_outputs())), *to_y = data_of(y, "y", type, answers * size_t(n_outputs()));
     without_gil([&] { engine.forward(net, at, data, m, to_z, to_y, threads); });
@@ -272,6 +277,7 @@ class Program {  // a network, in one precision
     const Steps with{time, state, std::nullopt};
     Samples data = samples(X, t, weights, with, m);
     states(data, with, m);
+    check_tokens(data, m);
     const void* at = data_of(theta, "theta", type, size_t(net.size));
     void* to = data_of(g, "gradient", type, size_t(net.size));
     double cost = 0;
@@ -298,6 +304,7 @@ class Program {  // a network, in one precision
       if (ends.data()[k] <= before || ends.data()[k] > int64_t(order.size())) refuse("batches end in ascending order within the order of rows");
     for (size_t k = 0; k < order.size(); k++)
       if (order.data()[k] < 0 || order.data()[k] >= m) refuse("the order names row " + std::to_string(order.data()[k]) + " of " + std::to_string(m));
+    check_tokens(data, int64_t(order.size()), order.data());
     const void* from = data_of(theta, "theta", type, size);
     void* into = data_of(new_theta, "new theta", type, size);
     for (size_t k = 0; k < states.size(); k++) to.states[k] = data_of(states[k], "state", type, size), to.new_states[k] = data_of(new_states[k], "new state", type, size);
@@ -324,6 +331,7 @@ class Program {  // a network, in one precision
     if (prompt.size() == 0 || uniform.size() != tokens.size() || !(temperature >= 0)) refuse("a prompt, and a number for every token");
     Samples given{};
     given.X = prompt.data(), given.element = Element::int64;
+    given.tokens = true, given.steps = 1;
     check_tokens(given, int64_t(prompt.size()));
     states(given, {std::nullopt, state, new_state}, 1);
     const void* at = data_of(theta, "theta", type, size_t(net.size));

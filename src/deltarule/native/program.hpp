@@ -50,7 +50,8 @@ struct Samples {           // row i of X begins at X + i * bytes; uint8 means x 
   const void* X;
   Element element;
   int64_t bytes;           // of a row, or a step
-  const int64_t* labels;   // or
+  const void* labels;      // of every answer a class, in uint8, uint16 or int64; or
+  Element label;           // which of them
   const void* targets;     // rows of n_outputs numbers of the engine's type
   const void* weights;     // null: all 1
   int steps;               // of sequences; 0 elsewhere. Rows are then those of all steps, sequence by sequence

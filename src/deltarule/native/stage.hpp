@@ -27,6 +27,12 @@ T* take(Arena& arena, size_t n) {
   return reinterpret_cast<T*>(arena.bytes(n * sizeof(T)));
 }
 
+// the i-th of whole numbers: tokens and labels
+INLINE int64_t whole_at(const void* numbers, Element element, int64_t i) {
+  return element == Element::uint8 ? static_cast<const uint8_t*>(numbers)[i]
+         : element == Element::uint16 ? static_cast<const uint16_t*>(numbers)[i] : static_cast<const int64_t*>(numbers)[i];
+}
+
 struct Memory : Arena {      // of one call; freed with it
   size_t size;
   INLINE explicit Memory(size_t bytes) : Arena{arena_allocate(bytes), 0}, size(bytes) {}
@@ -57,11 +63,7 @@ struct Batch {               // m samples of the data: those in `order`, or from
   INLINE T weight(int s) const {
     return !real(s) ? T(0) : data->weights ? static_cast<const T*>(data->weights)[data->step_weights ? row(s) : sequence(s)] : T(1);
   }
-  INLINE int64_t token(int s) const {
-    const char* p = x(s);
-    return data->element == Element::uint8 ? *reinterpret_cast<const uint8_t*>(p)
-           : data->element == Element::uint16 ? *reinterpret_cast<const uint16_t*>(p) : *reinterpret_cast<const int64_t*>(p);
-  }
+  INLINE int64_t token(int s) const { return whole_at(data->X, data->element, row(s)); }
   // whether sixteen samples may have steps that do not count, and which of them do
   INLINE bool gaps() const { return data->time != nullptr; }
   INLINE I<T> counts(int s) const {

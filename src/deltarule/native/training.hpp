@@ -145,7 +145,7 @@ struct Training {
   void forward(Member me, Worker<T>& worker, const Batch<T>& batch) {
     const Span mine = samples(worker, batch);
     if (data->labels)          // they lie anywhere, and will be wanted at the top
-      for (int s = mine.first; s < mine.last; s++) __builtin_prefetch(data->labels + batch.row(s));
+      for (int s = mine.first; s < mine.last; s++) __builtin_prefetch(static_cast<const int64_t*>(data->labels) + batch.row(s));
     for (int l = 0; l < chain.n; l++) {
       Stage<T>& y = *chain.stages[l];
       if (l ? y.by_rows || chain.stages[l - 1]->by_rows : !y.by_rows) barrier_wait(me.barrier);
@@ -164,7 +164,7 @@ struct Training {
     for (int q = 0; q < L; q++) row[q] = batch.row(s + q), w[q] = batch.weight(s + q);
     if (data->labels) {
       int32_t label[L];        // as short as lanes are
-      for (int q = 0; q < L; q++) label[q] = int32_t(data->labels[row[q]]);
+      for (int q = 0; q < L; q++) label[q] = int32_t(whole_at(data->labels, data->label, row[q]));
       for (int k = 0; k < K; k++)
         for (int q = 0; q < L; q++) worker.t[k * L + q] = T(label[q] == k);
     } else {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, field
+from math import log
 from pathlib import Path
 from typing import Any
 
@@ -79,9 +80,18 @@ def epoch_text(run: Run) -> str:
     """The last epoch in one line."""
     last = {name: column[-1] for name, column in run.history.columns.items()}
     scores = "  ".join(
-        f"{name.replace('_', ' ')} {last[name]:.4f}" for name in last if name == "cost" or name.startswith("validation")
+        _score(run, name.replace("_", " "), last[name])
+        for name in last
+        if name == "cost" or name.startswith("validation")
     )
     return f"epoch {run.epoch}/{run.epochs}  {scores}  η {run.learning_rate:.3g}  {last['seconds']:.1f} s"
+
+
+def _score(run: Run, name: str, value: float) -> str:
+    """A score by its name; the cost of a text as nats and bits a character."""
+    text = f"{name} {value:.4f}"
+    of_text = run.net.vocabulary is not None and not name.endswith("accuracy")
+    return f"{text} nats {value / log(2):.4f} bits" if of_text else text
 
 
 class EpochLines(Callback):
@@ -121,9 +131,9 @@ class ProgressBar(Callback):
 
     def on_slice(self, run: Run) -> None:
         if self.bar is not None:
-            text = f"cost {run.cost:.4f}"
+            text = _score(run, "cost", run.cost)
             if "validation_cost" in run.history.columns:
-                text += f"  validation {run.history.validation_cost[-1]:.4f}"
+                text += f"  {_score(run, 'validation', run.history.validation_cost[-1])}"
             text += f"  η {run.learning_rate:.3g}"
             self.bar.update(self.task, completed=run.step / run.steps_per_epoch, text=text)
 

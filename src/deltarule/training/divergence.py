@@ -38,11 +38,47 @@ def divergence(
     sample = None if k is None else int(rows[k]) // samples.windows
     where = f"layer {layer} ({net.layers[layer - 1]}): {what}" if layer else what
     where += "" if sample is None else f", first for the sample in row {sample}"
+    where += _norm(net, done) + (_through_time(net, done) if net.n_state else "")
+    slower, clip = f"ower the learning rate (it was {rate:.3g})", "lip the gradient (clip_norm=1)"
+    remedy = f"C{clip}, l{slower}" if net.n_state else f"L{slower}, c{clip}"
     return DivergenceError(
-        f"training diverged in epoch {epoch}, step {step}: {where}",
-        f"Lower the learning rate (it was {rate:.3g}), clip the gradient (clip_norm=1), or scale the inputs",
+        f"training diverged in epoch {epoch}, step {step}: {where}", f"{remedy}, or scale the inputs",
         epoch=epoch, step=step, layer=layer, sample=sample,
     )  # fmt: skip
+
+
+def _norm(net: Network, done: textbook.Pass) -> str:
+    """‖∂C/∂θ‖ over what learns, where it is a number that explains something."""
+    parts = [g for layer, part in zip(net.layers, done.gradients) if layer.trainable for g in part.values()]
+    largest = max((float(np.abs(g).max()) for g in parts), default=0.0)
+    if not 0 < largest < np.inf:
+        return ""
+    norm = largest * float(np.sqrt(sum(np.square(g / largest, dtype=np.float64).sum() for g in parts)))
+    return f"; the gradient's norm is {norm:.3g}"
+
+
+def _through_time(net: Network, done: textbook.Pass) -> str:
+    """How h grows on its way forward, or δ on its way back, in the first layer where it leaves the numbers."""
+    for layer, cache in zip(net.layers, done.caches):
+        if layer.state_size and (said := _growth(cache.after, "the state explodes, ‖hₜ‖", "", 1)):
+            return said
+    for layer, delta in zip(reversed(net.layers), reversed(done.deltas)):
+        if layer.state_size and (
+            said := _growth(delta[:, ::-1], "the gradient explodes, ‖δₜ‖", " on its way back", -1)
+        ):
+            return said
+    return ""
+
+
+def _growth(a: NDArray[Any], name: str, way: str, direction: int) -> str:
+    """How the norm of a step's numbers grows until it is none; steps count from 1, on the way back from T down."""
+    T = a.shape[1]
+    norms = np.sqrt(np.square(a, dtype=np.float64).sum(axis=(0, 2)))
+    k = int(np.argmin(np.isfinite(norms)))  # the first that is not finite
+    if k < 2 or np.isfinite(norms).all():
+        return ""
+    first, last = (1, k) if direction > 0 else (T, T + 1 - k)
+    return f"; {name} grows from {norms[0]:.3g} at step {first} to {norms[k - 1]:.3g} at step {last}{way}, and beyond"
 
 
 def _first_fault(net: Network, done: textbook.Pass) -> tuple[int, str, int | None]:

@@ -1,0 +1,99 @@
+"""`deltarule train` on sequences: X `(m, T, n)` or tokens `(m, T)`, t and lengths of an `.npz` file, as they are."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deltarule.activations import Identity
+from deltarule.cli.job import Job, Scores, build, check_task, common, refuse
+from deltarule.cli.record import Record
+from deltarule.cli.rows import HELD_OUT
+from deltarule.data import Dataset, holdout
+from deltarule.data.sources import read
+from deltarule.errors import DataError, HyperparameterError, ShapeError
+from deltarule.limits import whole
+from deltarule.network import Network
+from deltarule.training.batches import count
+
+__all__ = ["held_out_sequences", "of_test", "prepare"]
+
+
+def prepare(o: SimpleNamespace, record: Record) -> Job:
+    """The sequences of an `.npz` file. Whole numbers as targets are classes, unless --task says otherwise."""
+    refuse(o, "sequences are taken as they are", "standardize", "impute", "image_size", "colour", "balanced")
+    dataset = read(o.data, target=o.target, of_sequences=True)
+    fingerprint = dataset.fingerprint()
+    record.check(dataset.name, fingerprint)
+    classes = dataset.targets.dtype.kind in "iub" if check_task(o.task) is None else o.task == "classification"
+    fraction = HELD_OUT if o.held_out is None else o.held_out
+    kept, held = held_out_sequences(dataset, fraction, o.seed, classes)
+    net = _network(o, dataset, classes)
+    split: dict[str, Any] = {"fraction": fraction, "seed": net.seed, "rows": len(held)}
+    if dataset.test is not None:
+        split = {"own_test_split": True, "rows": len(dataset.test[0])}
+    data = {
+        "name": dataset.name,
+        "source": dict(dataset.source),
+        "rows": len(dataset),
+        "fingerprint": fingerprint,
+        "task": "classification" if classes else "regression",
+        "training_rows": len(kept),
+        "held_out": split,
+    }
+    prepared = net.prepare(dataset.X, dataset.targets, lengths=dataset.lengths)
+    unseen = None if dataset.test is None else net.prepare(*of_test(dataset), lengths=dataset.test_lengths)
+
+    def scores() -> Scores:
+        found = net.evaluate_rows(*prepared, held) if unseen is None else net.evaluate_rows(*unseen)
+        return {"training": (len(kept), net.evaluate_rows(*prepared, kept)), "held out": (split["rows"], found)}
+
+    windows = 1 if o.truncate is None else -(-dataset.X.shape[1] // whole("--truncate", o.truncate))  # type: ignore[union-attr]
+    updates = count(len(kept), whole("--batch-size", o.batch_size)) * windows
+    whole_ones = {"X": dataset.X[kept], "t": dataset.targets[kept]} if dataset.lengths is None else None
+    return Job(
+        net, dataset.X, dataset.targets, data, common(o, updates, truncate=o.truncate),
+        {"rows": kept, "lengths": dataset.lengths}, scores, whole_ones, unit="sequences",
+    )  # fmt: skip
+
+
+def of_test(dataset: Dataset) -> tuple[Any, NDArray[Any]]:
+    """X and t of a data set's own test split."""
+    assert dataset.test is not None
+    return dataset.test[0], np.asarray(dataset.test[1])
+
+
+def held_out_sequences(
+    dataset: Dataset, fraction: float, seed: int, classes: bool
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(The sequences to train on, those held out): stratified where each has one class; none where there is a split."""
+    t = dataset.targets
+    if dataset.test is not None:
+        return np.arange(len(t)), np.arange(0)
+    return holdout(t, fraction, seed, stratify=classes and t.ndim == 1)
+
+
+def _network(o: SimpleNamespace, dataset: Dataset, classes: bool) -> Network:
+    X, t = (np.asarray(part) for part in (dataset.X, dataset.targets))
+    parts_X, parts_t = [X], [t]
+    if dataset.test is not None:
+        parts_X, parts_t = [X, np.asarray(dataset.test[0])], [t, of_test(dataset)[1]]
+    n = X.shape[2] if X.ndim == 3 else max(int(part.max()) for part in parts_X) + 1
+    if classes:
+        if t.dtype.kind == "f" and not (t == np.floor(t)).all():
+            raise DataError(f"{dataset.name}: targets with fractions are no classes; leave out --task classification")
+        outputs = max(int(part.max()) for part in parts_t) + 1
+    else:
+        outputs = t.shape[-1] if t.ndim == 3 or (t.ndim == 2 and t.shape[1] != X.shape[1]) else 1
+    net = build(o, o.network, (None, n), max(outputs, 1), None if classes else Identity())
+    if net.input_shape[0] is not None:
+        raise ShapeError(f"{net.spec} takes no sequences; a network over these begins with seq, or seq({n})")
+    if classes and not net.is_classifier:
+        raise HyperparameterError(
+            f"the targets are classes, and output '{net.output.activation}' does not choose among classes; "
+            "use softmax or sigmoid, or --task regression"
+        )
+    return net
