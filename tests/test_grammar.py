@@ -88,10 +88,10 @@ def test_the_text_is_short() -> None:
 
 def test_a_size_that_data_give() -> None:
     for first in ("*", "seq", " SEQ "):
-        assert parse(f"{first}/rnn(4)/*", (None, 7), 7).input_shape == (None, 7)
-    for text, shape, said in (("seq/4", None, "seq takes its size from the data"), ("seq/4", (3,), "rows of 3")):
+        assert grammar.parse(f"{first}/rnn(4)/*", (None, 7), 7).input_shape == (None, 7)
+    for shape, said in ((None, "seq takes its size from the data"), ((3,), "these data are rows of 3")):
         with pytest.raises(GrammarError, match=said):
-            parse(text, shape)
+            grammar.parse("seq/4", shape)
 
 
 @pytest.mark.parametrize(
