@@ -156,12 +156,15 @@ def test_every_instruction_set() -> None:
 @pytest.mark.parametrize("tokens", [False, True])
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_a_sequence_alone_and_in_any_batch(dtype: str, tokens: bool) -> None:
-    net = Network("seq(23)/rnn(40)/rnn(19,relu)/7", dtype=dtype, seed=5)
+    net = Network("seq(23)/rnn(150)/rnn(19,relu)/7", dtype=dtype, seed=5)
     X = data(net, 50, 6, tokens, False)[0]
-    together = native.outputs_of_sequences(net, net.theta, X, threads=2)
-    for k in (0, 1, 17, 49):
-        for found, expected in zip(native.outputs_of_sequences(net, net.theta, X[k : k + 1]), together):
-            assert digest(found) == digest(expected[k : k + 1])
+    mask = np.random.default_rng(3).random((50, 6)) < 0.7
+    for time in (mask, None):
+        together = native.outputs_of_sequences(net, net.theta, X, time, threads=2)
+        for k in (0, 1, 17, 49):
+            own = None if time is None else time[k : k + 1]
+            for found, expected in zip(native.outputs_of_sequences(net, net.theta, X[k : k + 1], own), together):
+                assert digest(found) == digest(expected[k : k + 1])
     first = native.outputs_of_sequences(net, net.theta, np.ascontiguousarray(X[:, :2]))
     second = native.outputs_of_sequences(net, net.theta, np.ascontiguousarray(X[:, 2:]), state=first[2])
     assert digest(np.concatenate([first[1], second[1]], axis=1)) == digest(together[1])

@@ -13,6 +13,7 @@
 
 namespace deltarule::DELTARULE_ISA {
 
+constexpr int ALONE = 8;       // vectors of outputs of a sequence by itself: so many sums hide the latency of an fma
 constexpr int STRETCH = 1024;  // samples that the gradient takes at a time: their deltas stay in L2
 
 template <class T>
@@ -64,6 +65,7 @@ struct RNN : Stage<T> {
 
   void forward(const Batch<T>& batch, Worker<T>& worker, Span, Span samples) override {
     begin(batch);
+    if (batch.sequences == 1) return alone(batch, worker, samples.last);
     for (int s = samples.first; s < samples.last; s += L) {
       T *h = at(a, n_out, 0, s), *last = at(before, n_out, 0, s);
       if (tokens) token_rows(batch, s, h);
@@ -86,6 +88,41 @@ struct RNN : Stage<T> {
       }
     }
     batch.leave(state, n_out, at(before, n_out, 0, samples.last));
+  }
+
+  // one sequence by itself, its outputs in lanes: the same sums, and every lane of `a` has them
+  void alone(const Batch<T>& batch, Worker<T>& worker, int samples) {
+    T *h = worker.row, *z = worker.few;
+    for (int i = 0; i < n_out; i++) h[i] = before[i * S];
+    for (int s = 0; s < samples; s += L) {
+      const T *start = tokens ? WT + batch.token(s) * stride() : b, *x = tokens ? nullptr : at(below->a, n_in, 0, s);
+      for (int i = 0; i < n_out; i += ALONE * L) {
+        const int n = (n_out - i + L - 1) / L;
+        if (n >= ALONE) some<ALONE>(start, x, h, z, i, ALONE);
+        else some<1>(start, x, h, z, i, n);
+      }
+      activation.activate(z, z, 1, round_up(n_out, L));
+      if (!batch.gaps() || batch.data->time[batch.row(s)]) {
+        T* const next = z;
+        z = h, h = next;
+      }
+      T *now = at(a, n_out, 0, s), *next = at(before, n_out, 0, s + L);
+      for (int i = 0; i < n_out; i++) store(now + i * S, set(h[i])), store(next + i * S, set(h[i]));
+    }
+    batch.leave(state, n_out, at(before, n_out, 0, samples));
+  }
+  // z of n vectors of outputs from i on, `each` of them at a time
+  template <int each>
+  void some(const T* start, const T* x, const T* h, T* z, int i, int n) const {
+    for (const int last = i + n * L; i < last; i += each * L) {
+      V<T> sums[each];
+      UNROLL for (int v = 0; v < each; v++) sums[v] = tokens ? load(start + i + v * L) + load(b + i + v * L) : load(b + i + v * L);
+      for (int k = 0; k < (tokens ? 0 : n_in); k++)
+        UNROLL for (int v = 0; v < each; v++) sums[v] = fma(load(WT + k * stride() + i + v * L), set(x[k * S]), sums[v]);
+      for (int k = 0; k < n_out; k++)
+        UNROLL for (int v = 0; v < each; v++) sums[v] = fma(load(UT + k * stride() + i + v * L), set(h[k]), sums[v]);
+      UNROLL for (int v = 0; v < each; v++) store(z + i + v * L, sums[v]);
+    }
   }
 
   // h_0: what came in, what was learned, or 0
