@@ -23,9 +23,12 @@ def test_a_case_is_sane(case):
     net = Network(case.network, activation=case.activation)
     assert str(net.output.activation) == "softmax"
     assert type(optimizer(case.optimizer)) in (SGD, Momentum, Adam)
-    assert case.data in ("mnist", "digits", "noise", "pixels")
-    assert flat_size(net.input_shape) == {"mnist": 784, "digits": 64}.get(case.data, flat_size(net.input_shape))
+    assert case.data in ("mnist", "digits", "noise", "pixels", "characters")
+    n = case.length * flat_size(net.input_shape)
+    assert n == {"mnist": 784, "digits": 64}.get(case.data, n)
     assert case.images == (len(net.input_shape) == 3)
+    assert case.sequences == (net.input_shape[0] is None) == (case.length > 1) == (case.unit == "steps")
+    assert case.sequences or not case.tokens
     assert case.shortened().steps >= CHECKED
     assert case.steps >= case.shortened().steps
     for target in case.targets:
@@ -48,12 +51,19 @@ def test_the_networks_are_those_of_the_issue():
     assert batches == {
         "tiny": 32, "mlp32": 32, "mlp128": 128, "mlp512": 512, "digits": 32, "wide": 256, "deep": 64, "online": 1,
         "lenet32": 32, "lenet128": 128, "lenet512": 512, "lenet5": 128, "ufldl_cnn": 256, "cnn_small": 64,
+        "rnn32": 32, "rnn128": 128, "rnn_small": 32, "pixels": 64,
     }  # fmt: skip
     assert Network(find("lenet32").network).size == 61_706
     assert Network(find("lenet5").network).size == 60_000 + 850  # document 003, and ten outputs of 84
     assert Network(find("ufldl_cnn").network).shapes == ((1, 28, 28), (20, 20, 20), (20, 10, 10), (10,))
     assert Network(find("cnn_small").network).shapes[-3:] == ((64, 8, 8), (128,), (10,))
     assert Network(SIMPLECHAINS.network).size == 44_426
+    assert {case.name: case.length for case in CASES if case.sequences} == {
+        "rnn32": 50, "rnn128": 50, "rnn_small": 50, "pixels": 784
+    }  # fmt: skip
+    assert Network(find("rnn128").network).size == 128 * (65 + 128 + 1) + 65 * (128 + 1)
+    assert Network(find("rnn_small").network).shapes == ((None, 16), (None, 64), (None, 16))
+    assert Network(find("pixels").network).shapes == ((None, 1), (64,), (10,))
 
 
 @pytest.mark.parametrize(
@@ -67,6 +77,9 @@ def test_the_networks_are_those_of_the_issue():
         ("lenet5", 4 * 784 * 6 * 25 + 6 * (100 * 60 * 25 + 120 * 16 * 25 + 120 * 84 + 84 * 10)),
         ("ufldl_cnn", 4 * 400 * 20 * 81 + 6 * 2000 * 10),
         ("cnn_small", 4 * 1024 * 32 * 27 + 6 * (256 * 64 * 32 * 9 + 4096 * 128 + 128 * 10)),
+        ("rnn32", 6 * (128 * 128 + 128 * 65)),
+        ("rnn_small", 4 * 16 * 64 + 6 * (64 * 64 + 64 * 16)),
+        ("pixels", 4 * 1 * 64 + 6 * (64 * 64 + 64 * 10 / 784)),
     ],
 )
 def test_operations_a_sample(name, expected):
@@ -86,6 +99,30 @@ def test_a_problem_is_read_back_as_it_was(tmp_path, monkeypatch):
         assert getattr(read, name).dtype == getattr(posed, name).dtype
 
 
+@pytest.mark.parametrize("data", [True, False])
+def test_characters_are_followed_by_the_next(data, tmp_path, monkeypatch, request):
+    if data:
+        monkeypatch.setenv("DELTARULE_DATA", str(request.getfixturevalue("data_folder")))
+    else:
+        monkeypatch.delenv("DELTARULE_DATA", raising=False)
+    posed = pose(find("rnn32").shortened())
+    assert posed.source == ("tinyshakespeare" if data else "noise in place of characters (DELTARULE_DATA is not set)")
+    assert (posed.X.dtype, posed.X.shape, posed.t.shape, posed.pixels) == (np.uint8, (640, 50), (640, 50), None)
+    np.testing.assert_array_equal(posed.t.ravel()[:-1], posed.X.ravel()[1:])
+    assert posed.X.max() < 65
+    save(posed, tmp_path)
+    np.testing.assert_array_equal(load(tmp_path).X, posed.X)
+    assert load(tmp_path).X.dtype == np.uint8
+
+
+def test_sequences_of_numbers(monkeypatch):
+    monkeypatch.delenv("DELTARULE_DATA", raising=False)
+    posed = pose(find("rnn_small").shortened())
+    assert (posed.X.dtype, posed.X.shape, posed.t.shape) == (np.float32, (640, 50, 16), (640, 50))
+    posed = pose(find("pixels"))
+    assert (posed.X.shape, posed.pixels.shape, posed.t.shape) == ((1280, 784, 1), (1280, 784, 1), (1280,))
+
+
 def test_noise_may_be_pixels():
     posed = pose(Case("x", "3x4x4/5/2", "relu", "sgd", 0.1, 8, "pixels", 16))
     assert (posed.source, posed.pixels.dtype, posed.X.shape) == ("noise", np.uint8, (16, 48))
@@ -99,7 +136,7 @@ def test_real_mnist(data_folder, monkeypatch):
     np.testing.assert_array_equal(posed.X[0], posed.pixels[0].astype(np.float32) / np.float32(255))
 
 
-@pytest.mark.parametrize("name", ["tiny", "lenet5"])
+@pytest.mark.parametrize("name", ["tiny", "lenet5", "rnn_small"])
 def test_stages_hold_theta(name):
     posed = pose(find(name).shortened())
     flat = np.concatenate([values.ravel() for stage in posed.stages for values in stage.p.values()])
@@ -131,6 +168,15 @@ def test_channels_may_come_last():
     np.testing.assert_allclose(turned @ stage.weights(channels_last=True).T, images @ stage.weights(False).T)
     assert last_channels(images, (60,)) is images
     assert last_channels(images, (1, 6, 10)) is images
+
+
+def test_a_recurrent_layer_applies_its_own_activation():
+    """What stands behind it sees its steps, or its last h alone."""
+    every, last = (pose(find(name).shortened()).stages for name in ("rnn_small", "pixels"))
+    assert [stage.activation for stage in every] == ["identity", "softmax"]
+    assert [stage.sequence for stage in every] == [True, True]
+    assert [stage.sequence for stage in last] == [True, False]
+    assert list(every[0].p) == ["W", "U", "b"]
 
 
 def test_the_reference_is_plain_gradient_descent():

@@ -95,6 +95,18 @@ def test_the_markdown():
     assert order == sorted(order)
 
 
+def test_sequences_are_counted_in_steps():
+    case, found = find("rnn32"), results()
+    found["cases"]["rnn32"] = {"case": asdict(case), "data": "tinyshakespeare", "flops": flops(case), "refused": {},
+                               "formulations": FORMULATIONS, "summary": summarise(case, FORMULATIONS)}  # fmt: skip
+    said = report.markdown(found)
+    assert "batch 32, 5,120 sequences of 50 steps of tinyshakespeare; 148,224 operations a step." in said
+    assert "| peer | formulation | threads | steps/s |" in said
+    assert "| peer | formulation | threads | samples/s |" in said
+    assert "Of rnn32 a sample is a time step." in report.overview(found)
+    assert "time step" not in report.markdown(results())
+
+
 def test_the_files(tmp_path):
     found = results()
     found["figures"]["import"]["values"]["deltarule"] = float("nan")

@@ -4,11 +4,14 @@
 
 Options: "layout" is the order of weights, or the axes of images (NCHW; NHWC; CHWN, where the batch comes last); "conv"
 is how a convolution is done, by XLA ("lax.conv") or as one product of the kernels with all patches; "pooling" how the
-mean or maximum is taken over windows that do not overlap, by `reduce_window` or over two axes of a reshaped image.
+mean or maximum is taken over windows that do not overlap, by `reduce_window` or over two axes of a reshaped image;
+"recurrence" is how the gradient goes back through time, by "grad" or "by hand", and "time" how many of its steps a turn
+of the loop holds. Tokens choose rows of W, which is faster than a product with one-hot rows.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -19,11 +22,12 @@ from numpy.typing import NDArray
 from deltarule.activations import ScaledTanh
 from deltarule.bench.stages import Stage, last_channels
 
-__all__ = ["CONVOLUTIONS", "DENSE_LAYOUTS", "POOLINGS", "Part", "build", "in_order", "logits"]
+__all__ = ["CONVOLUTIONS", "DENSE_LAYOUTS", "POOLINGS", "RECURRENCES", "Part", "build", "in_order", "logits"]
 
 DENSE_LAYOUTS = ("W (out,in)", "W (in,out)")
 CONVOLUTIONS = (("lax.conv", "NCHW"), ("lax.conv", "NHWC"), ("patches", "NHWC"), ("patches", "CHWN"))
 POOLINGS = ("reduce_window", "reshape")
+RECURRENCES = ("grad", "by hand")
 
 Options = Mapping[str, Any]
 Arrays = tuple[NDArray[np.float32], ...]
@@ -42,7 +46,7 @@ class Part(NamedTuple):
 def build(stages: Sequence[Stage], options: Options) -> list[Part]:
     """The network of a problem."""
     f = _activations()
-    parts = [Part(*_KINDS[stage.kind](stage, options), *f[stage.layer.f.name]) for stage in stages]
+    parts = [Part(*_KINDS[stage.kind](stage, options), *f[stage.activation]) for stage in stages]
     if options["layout"] == "CHWN":
         parts.insert(0, Part((), lambda p, a: a.transpose(1, 2, 3, 0), *f["identity"]))
     return parts
@@ -174,8 +178,62 @@ def _within(layout: str) -> tuple[int, int]:
     return layout.index("H") + 1, layout.index("W") + 2
 
 
+def _rnn(stage: Stage, options: Options) -> tuple[Arrays, Forward]:
+    """W x_t + b of all steps at once, then the loop; h of every step as rows, step by step, or the last h."""
+    transposed, recursion = options["layout"] == "W (in,out)", _recursion(stage, options)
+    W, U = (weights.T if transposed else weights for weights in (stage.p["W"], stage.p["U"]))
+
+    def z(p: Any, a: Any) -> Any:
+        W_in_out, U_in_out = p[:2] if transposed else (p[0].T, p[1].T)
+        a = a.swapaxes(0, 1)  # time first: (T, m, n), tokens (T, m)
+        found = recursion((W_in_out[a] if a.ndim == 2 else a @ W_in_out) + p[2], U_in_out)
+        return found if stage.layer.last else found.reshape(-1, stage.layer.hidden)
+
+    return (W, U, stage.p["b"]), z
+
+
+def _recursion(stage: Stage, options: Options) -> Callable[[Any, Any], Any]:
+    """(W x_t + b `(T, m, n_hidden)`, U (in, out)) → h of all steps `(T, m, n_hidden)`, or the last.
+
+    By hand: δ_t = f′ ⊙ (∂C/∂h_t + δ_{t+1} U) in a loop, and ∂C/∂U = Σ δ_t h_{t−1}ᵀ as one product behind it.
+    """
+    import jax
+    import jax.numpy as jnp
+
+    (f, f_back), last = _activations()[stage.layer.f.name], stage.layer.last
+    scan = functools.partial(jax.lax.scan, unroll=options["time"])
+
+    def states(driven: Any, U: Any, every: bool) -> Any:
+        def step(h: Any, z: Any) -> Any:
+            h = f(z + h @ U)
+            return h, h if every else None
+
+        final, found = scan(step, jnp.zeros_like(driven[0]), driven)
+        return found if every else final
+
+    def forward(driven: Any, U: Any) -> Any:
+        H = states(driven, U, True)
+        return (H[-1] if last else H), (H, U)
+
+    def backward(kept: Any, dH: Any) -> Any:
+        def step(later: Any, at: Any) -> Any:
+            delta = f_back(at, later) if last else f_back(at[0], later + at[1])
+            return delta @ U.T, delta
+
+        H, U = kept
+        start, along = (dH, H) if last else (jnp.zeros_like(H[0]), (H, dH))
+        _, delta = scan(step, start, along, reverse=True)
+        return delta, H[:-1].reshape(-1, len(U)).T @ delta[1:].reshape(-1, len(U))
+
+    recursion = functools.partial(states, every=not last)
+    if options["recurrence"] == "by hand":
+        recursion = jax.custom_vjp(recursion)
+        recursion.defvjp(forward, backward)
+    return recursion
+
+
 _KINDS: dict[str, Callable[[Stage, Options], tuple[Arrays, Forward]]] = {
-    "dense": _dense, "conv": _conv, "meanpool": _meanpool, "maxpool": _maxpool, "subsample": _subsample
+    "dense": _dense, "conv": _conv, "meanpool": _meanpool, "maxpool": _maxpool, "subsample": _subsample, "rnn": _rnn,
 }  # fmt: skip
 
 

@@ -31,7 +31,7 @@ class Job(Protocol):
     """A formulation, built and ready."""
 
     work: float
-    """What one repeat does: samples, or floating-point operations of a matrix product."""
+    """What one repeat does: samples (time steps of sequences), or floating-point operations of a matrix product."""
 
     def check(self) -> NDArray[Any] | None:
         """The numbers to hold against the reference; None where there is nothing to check."""
@@ -92,7 +92,7 @@ class Training(ABC):
     def __init__(self, problem: Problem, epochs_a_repeat: int = 1) -> None:
         self.problem, self.epochs_a_repeat = problem, epochs_a_repeat
         self.used = problem.case.steps * problem.case.batch  # rows an epoch, without the short batch
-        self.work = float(epochs_a_repeat * self.used)
+        self.work = float(epochs_a_repeat * self.used * problem.case.length)
 
     @abstractmethod
     def reset(self) -> None:

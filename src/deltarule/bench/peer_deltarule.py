@@ -1,4 +1,7 @@
-"""deltarule itself: the native engine at every number of threads, float32 and uint8 inputs, and the textbook engine."""
+"""deltarule itself: the native engine at every number of threads, float32 and uint8 inputs, and the textbook engine.
+
+Sequences of characters come as tokens, in uint8.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,8 @@ class _Training(Training):
         self.engine, self.threads = options["engine"], options.get("threads", formulation.threads)
         self.net = problem.network(options.get("dtype", "float32"))
         pixels = problem.pixels if options.get("inputs") == "uint8" else None
-        self.X: NDArray[Any] = problem.X.astype(self.net.dtype, copy=False) if pixels is None else pixels
+        X = problem.X if pixels is None else pixels
+        self.X: NDArray[Any] = X if X.dtype == np.uint8 else X.astype(self.net.dtype, copy=False)
 
     def reset(self) -> None:
         self.net.roll(self.problem.theta)
@@ -62,7 +66,7 @@ def _build(problem: Problem, formulation: Formulation) -> Training | Prediction:
 def _native(case: Case, threads: Sequence[int]) -> list[Formulation]:
     if case.kind == "predict":
         return [Formulation(f"row {row}", 1, {"engine": "native", "row": row}) for row in ("(n,)", "(1, n)")]
-    inputs = ["float32", "uint8"] if case.data in PIXELS else ["float32"]
+    inputs = ["tokens"] if case.tokens else ["float32", "uint8"] if case.data in PIXELS else ["float32"]
     counts: list[tuple[str, int, int | None]] = [("", n, n) for n in threads]
     if max(threads) == cores():
         counts.append((", automatic threads", cores(), None))

@@ -1,7 +1,8 @@
 """JAX: whole epochs in one compiled call, `lax.scan` over the mini-batches, θ and the state donated.
 
 Dense networks come with weights (out, in) and (in, out), and their gradient by `value_and_grad` and by hand; images in
-three orders, convolved by XLA and as a product with all patches, pooled in two ways. Rows are gathered inside the step
+three orders, convolved by XLA and as a product with all patches, pooled in two ways. Sequences are scanned within a
+step, with their gradient through time by `grad` and by hand. Rows are gathered inside the step
 or up front, the loop is unrolled or not, vectors are as XLA likes them (256 bits) or of 512, on one thread and on all.
 The order is drawn by NumPy, which is faster than JAX's on a CPU. The cost of every mini-batch is kept.
 """
@@ -18,7 +19,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltarule.bench.cases import Case, flops
-from deltarule.bench.jax_layers import CONVOLUTIONS, DENSE_LAYOUTS, POOLINGS, Part, build, in_order, logits
+from deltarule.bench.jax_layers import (
+    CONVOLUTIONS,
+    DENSE_LAYOUTS,
+    POOLINGS,
+    RECURRENCES,
+    Part,
+    build,
+    in_order,
+    logits,
+)
 from deltarule.bench.peer import Formulation, Peer, Prediction, Training, blas_threads
 from deltarule.bench.problem import Problem
 from deltarule.optimizers import Adam, Momentum, Optimizer
@@ -32,6 +42,8 @@ LOOPS = (  # how rows are gathered, how many steps a turn of the loop holds, XLA
     ("step", 4, "512"),
     ("epoch", 1, ""),
 )
+LOOPS_OF_SEQUENCES = (("step", 1, ""), ("step", 1, "512"))  # the loop through time is the one that may be unrolled
+TIMES, LONG = (1, 5), 100  # time steps a turn; sequences that are longer only lose by more than one
 LOOPS_OF_IMAGES = {  # a step takes milliseconds, and unrolling it minutes to compile
     "lax.conv": (("step", 1, ""),),
     "patches": (("step", 1, ""), ("step", 1, "512")),
@@ -45,7 +57,7 @@ def _gradient(parts: Sequence[Part], layout: str, by_hand: bool) -> Callable[[An
 
     def cost(theta: Any, x: Any, t: Any) -> Any:
         logp = jax.nn.log_softmax(logits(parts, theta, x))
-        return -jnp.sum(logp * jax.nn.one_hot(t, logp.shape[1])) / len(x)
+        return -jnp.sum(logp * jax.nn.one_hot(t.T.ravel(), logp.shape[1])) / len(logp)  # step by step, of sequences
 
     def cost_and_gradient(theta: Any, x: Any, t: Any) -> Any:
         a = [x]
@@ -126,7 +138,7 @@ def _resident(problem: Problem, layout: str) -> tuple[Any, Any]:
 class _Training(Training):
     def __init__(self, problem: Problem, formulation: Formulation) -> None:
         case = problem.case
-        super().__init__(problem, math.ceil(WORK_A_CALL / (flops(case) * case.steps * case.batch)))
+        super().__init__(problem, math.ceil(WORK_A_CALL / (flops(case) * case.steps * case.batch * case.length)))
         self.X, self.t = _resident(problem, formulation.options["layout"])
         self.parts = build(problem.stages, formulation.options)
         self.arrays, update = _update(problem.optimizer, problem.case.learning_rate)
@@ -174,7 +186,7 @@ def _formulations(case: Case, threads: Sequence[int]) -> list[Formulation]:
             Formulation(f"jit, row {shape} from {row}, {layout}", n, {"row": row, "shape": shape, "layout": layout})
             for shape, row, layout, n in product(("(n,)", "(1, n)"), ("NumPy", "device"), DENSE_LAYOUTS, threads)
         ]
-    ways: list[tuple[str, dict[str, str], Sequence[tuple[str, int, str]]]] = [
+    ways: list[tuple[str, dict[str, Any], Sequence[tuple[str, int, str]]]] = [
         (f"{gradient}, {layout}", {"gradient": gradient, "layout": layout}, LOOPS)
         for gradient, layout in product(("grad", "by hand"), DENSE_LAYOUTS)
     ]
@@ -183,6 +195,13 @@ def _formulations(case: Case, threads: Sequence[int]) -> list[Formulation]:
             (f"{conv} {layout}, {pooling}", {"gradient": "grad", "conv": conv, "layout": layout, "pooling": pooling},
              LOOPS_OF_IMAGES[conv])
             for (conv, layout), pooling in product(CONVOLUTIONS, POOLINGS)
+        ]  # fmt: skip
+    if case.sequences:
+        times = TIMES if case.length < LONG else TIMES[:1]
+        ways = [
+            (f"{recurrence} through time, {layout}" + f", {time} time steps a turn" * (time > 1),
+             {"gradient": "grad", "recurrence": recurrence, "layout": layout, "time": time}, LOOPS_OF_SEQUENCES)
+            for recurrence, layout, time in product(RECURRENCES, DENSE_LAYOUTS, times)
         ]  # fmt: skip
     return [
         Formulation(

@@ -103,7 +103,7 @@ def _formulations(case: Case, threads: Sequence[int]) -> list[Formulation]:
 
 
 def _refuses(case: Case) -> str | None:
-    if case.images:
+    if case.images or case.sequences:
         return "scikit-learn's networks have dense layers only"
     if Architecture(case.network).n_outputs == 2:
         return "scikit-learn gives two classes one sigmoid output, which is another network"

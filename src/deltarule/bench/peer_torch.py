@@ -1,14 +1,15 @@
 """PyTorch, eager, with autograd and its own optimisers: as everybody writes it.
 
 Dense networks come with weights (out, in) and (in, out), images contiguous and with channels last; rows are gathered a
-step or an epoch at a time, and updates are `foreach` and `fused`. The data are resident, denormals are flushed, and the
-cost of every mini-batch is kept, as a tensor.
+step or an epoch at a time, and updates are `foreach` and `fused`. Sequences go through the kernel of `nn.RNN`, batch
+first and time first, and through a loop of products; characters come one-hot, or as rows of an embedding. The data are
+resident, denormals are flushed, and the cost of every mini-batch is kept, as a tensor.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any
 
@@ -22,6 +23,7 @@ from deltarule.bench.stages import Stage
 from deltarule.bench.torch_layers import (
     DENSE_LAYOUTS,
     IMAGE_LAYOUTS,
+    ORDERS,
     Options,
     Step,
     activations,
@@ -29,6 +31,7 @@ from deltarule.bench.torch_layers import (
     in_order,
     links,
     parameters,
+    time_first,
     view,
 )
 from deltarule.optimizers import Adam, Momentum
@@ -40,13 +43,13 @@ GATHERS = ("step", "epoch")
 
 
 @functools.lru_cache(maxsize=2)
-def _resident(problem: Problem, layout: str) -> Any:
-    """X in the order of a layout, once for all formulations of a process."""
-    return in_order(problem.X, problem.stages[0], {"layout": layout})
+def _resident(problem: Problem, *said: tuple[str, Any]) -> Any:
+    """X in the order of these options, once for all formulations of a process."""
+    return in_order(problem.X, problem.stages[0], dict(said))
 
 
 @functools.lru_cache(maxsize=4)
-def _scratch(shape: tuple[int, ...], dtype: Any) -> Any:
+def _scratch(name: str, shape: tuple[int, ...], dtype: Any) -> Any:
     """A buffer for gathered rows, shared by the formulations of a process, of which one computes at a time."""
     import torch
 
@@ -61,16 +64,22 @@ class TorchTraining(Training):
 
         super().__init__(problem)
         self.torch, self.case, self.options = torch, problem.case, formulation.options
-        self.X, self.T = _resident(problem, self.options["layout"]), targets
+        every_step, turned = problem.t.ndim == 2, time_first(self.options)
+        self.axes = int(turned), int(turned and every_step)  # along which the rows of X and T lie
+        self.X = _resident(problem, *((name, self.options.get(name)) for name in ("layout", "order", "inputs")))
+        self.T = targets.transpose(0, self.axes[1]).contiguous()
         rows = self.used if self.options["gather"] == "epoch" else self.case.batch
-        self.x = _scratch((rows, self.X.shape[1]), self.X.dtype)
-        self.t = _scratch((rows, *self.T.shape[1:]), self.T.dtype)
+        self.x, self.t = (
+            _scratch(name, (*values.shape[:axis], rows, *values.shape[axis + 1 :]), values.dtype)
+            for name, values, axis in zip("xt", (self.X, self.T), self.axes)
+        )
+        self.labels = self.t.flatten(0, 1) if every_step else self.t
 
     def batches(self, epochs: int, order: NDArray[np.int64] | None) -> Iterator[tuple[Any, Any]]:
-        """(x, t) of every mini-batch, gathered into one buffer."""
+        """(x, t) of every mini-batch, gathered into one buffer; of sequences t has a row a time step."""
         torch, m = self.torch, self.case.batch
         for _ in range(epochs):
-            rows = torch.randperm(len(self.X)) if order is None else torch.from_numpy(order)
+            rows = torch.randperm(len(self.problem.X)) if order is None else torch.from_numpy(order)
             rows = rows[: self.used]
             if self.options["gather"] == "epoch":
                 self._gather(rows)
@@ -78,11 +87,11 @@ class TorchTraining(Training):
             else:
                 for part in rows.split(m):
                     self._gather(part)
-                    yield self.x, self.t
+                    yield self.x, self.labels
 
     def _gather(self, rows: Any) -> None:
-        self.torch.index_select(self.X, 0, rows, out=self.x)
-        self.torch.index_select(self.T, 0, rows, out=self.t)
+        self.torch.index_select(self.X, self.axes[0], rows, out=self.x)
+        self.torch.index_select(self.T, self.axes[1], rows, out=self.t)
 
 
 def _network(stages: Sequence[Stage], options: Options) -> tuple[list[Any], Step]:
@@ -93,7 +102,7 @@ def _network(stages: Sequence[Stage], options: Options) -> tuple[list[Any], Step
         if stage.kind == "conv" and (table := links(stage)) is not None:
             p[0].register_hook(table.mul)
         found += p
-        steps += [forward(stage, options, p), *f[stage.layer.f.name]]
+        steps += [forward(stage, options, p), *f[stage.activation]]
 
     def network(a: Any) -> Any:
         for step in steps:
@@ -161,25 +170,35 @@ def _build(problem: Problem, formulation: Formulation) -> Training | Prediction:
     return (_Autograd if problem.case.kind == "train" else _prediction)(problem, formulation)
 
 
-def ways(updates: Sequence[str], case: Case, threads: Sequence[int]) -> list[Formulation]:
-    """Every formulation of a case with these updates."""
+def ways(
+    updates: Sequence[str], recurrences: Callable[[Case], Mapping[str, Options]], case: Case, threads: Sequence[int]
+) -> list[Formulation]:
+    """Every formulation of a case with these updates, and of sequences with these recurrences."""
     if case.kind == "predict":
         calls = {"numpy": "NumPy row in and out", "tensor": "tensor (1, n)", "vector": "tensor (n,), addmv"}
         return [
             Formulation(f"{said}, {layout}", n, {"call": call, "layout": layout})
             for (call, said), layout, n in product(calls.items(), DENSE_LAYOUTS, threads)
         ]
+    hows = recurrences(case) if case.sequences else {
+        f"{layout}, rows gathered each {gather}": {"layout": layout, "gather": gather}
+        for layout, gather in product(IMAGE_LAYOUTS if case.images else DENSE_LAYOUTS, GATHERS)
+    }  # fmt: skip
     return [
-        Formulation(
-            f"{update} update, {layout}, rows gathered each {gather}", n,
-            {"update": update, "layout": layout, "gather": gather},
-        )
-        for update, layout, gather, n in product(
-            updates, IMAGE_LAYOUTS if case.images else DENSE_LAYOUTS, GATHERS, threads
-        )
-    ]  # fmt: skip
+        Formulation(f"{update} update, {how}", n, {"update": update, "gather": "step", **options})
+        for update, (how, options), n in product(updates, hows.items(), threads)
+    ]
+
+
+def _recurrences(case: Case) -> Mapping[str, Options]:
+    """PyTorch's own kernel, which takes numbers and weights (out, in), and a loop over the steps."""
+    kinds = ("one-hot", "tokens") if case.tokens else ("numbers",)
+    own = {"recurrence": "own", "layout": "W (out,in)", "inputs": kinds[0]}
+    loop = {"recurrence": "loop", "layout": "W (in,out)", "order": "time first"}
+    by_kernel = {f"rnn_{case.activation} of {kinds[0]}, {order}": {**own, "order": order} for order in ORDERS}
+    return by_kernel | {f"loop over {kind}, time first": {**loop, "inputs": kind} for kind in kinds}
 
 
 TORCH = Peer(
-    "torch", "PyTorch autograd", functools.partial(ways, ("foreach", "fused")), _build, PACKAGES, INSTALL
+    "torch", "PyTorch autograd", functools.partial(ways, ("foreach", "fused"), _recurrences), _build, PACKAGES, INSTALL
 )  # fmt: skip

@@ -1,25 +1,37 @@
 """PyTorch by hand: the gradient written out, layer by layer, which is what PyTorch's kernels reach at best.
 
 θ, g and the state are one flat vector each. The update is the fused kernel, or in-place arithmetic, which SGD and
-momentum do within the matrix products that give the gradient (v ← μv + ηg is one product that adds to v). Dense layers
-compute into fixed buffers; the kernels of convolutions and pooling allocate their results.
+momentum do within the matrix products that give the gradient (v ← μv + ηg is one product that adds to v). Dense and
+recurrent layers compute into fixed buffers; the kernels of convolutions and pooling allocate their results.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deltarule.activations import ScaledTanh
+from deltarule.bench.cases import Case
 from deltarule.bench.peer import Formulation, Peer
 from deltarule.bench.peer_torch import INSTALL, PACKAGES, TorchTraining, settle, ways
 from deltarule.bench.problem import Problem
 from deltarule.bench.stages import Stage
-from deltarule.bench.torch_layers import Options, Step, activations, flatten, forward, framed, links, parameters, view
+from deltarule.bench.torch_layers import (
+    DENSE_LAYOUTS,
+    Options,
+    Step,
+    activations,
+    flatten,
+    forward,
+    framed,
+    links,
+    parameters,
+    view,
+)
 from deltarule.optimizers import Adam, Momentum, Optimizer
 
 __all__ = ["TORCH_BY_HAND"]
@@ -33,18 +45,19 @@ class _ByHand(TorchTraining):
 
         K = problem.stages[-1].layer.units
         super().__init__(problem, formulation, torch.eye(K)[torch.from_numpy(problem.t)])
-        self.logp, self.delta = torch.empty((2, self.case.batch, K))
+        self.answers = problem.t[: self.case.batch].size  # whose costs are averaged
+        self.logp, self.delta = torch.empty((2, self.answers, K))
         self.view, f, f_back = view(problem.stages[0], self.options), activations(), _derivatives()
-        names = [stage.layer.f.name for stage in problem.stages]
+        names = [stage.activation for stage in problem.stages]
         self.f, self.f_back = [f[name] for name in names], [f_back[name] for name in names[:-1]]
         self.reset()
 
     def reset(self) -> None:
-        torch, stages, options = self.torch, self.problem.stages, {**self.options, "batch": self.case.batch}
+        torch, stages, batch, length = self.torch, self.problem.stages, self.case.batch, self.case.length
         start = [parameters(stage, self.options) for stage in stages]
         theta = torch.zeros(sum(values.numel() for p in start for values in p))
         self.update = _rule(
-            torch, self.problem.optimizer, self.case.learning_rate, self.case.batch, theta,
+            torch, self.problem.optimizer, self.case.learning_rate, self.answers, theta,
             fused=self.options["update"] == "fused",
         )  # fmt: skip
         views, targets = _views(theta, start), _views(self.update.target, start)
@@ -52,8 +65,12 @@ class _ByHand(TorchTraining):
             for values, values0 in zip(p, p0):
                 values.copy_(values0)
         self.layers = [
-            _KINDS[stage.kind](stage, options, p, to, self.update) for stage, p, to in zip(stages, views, targets)
-        ]
+            _KINDS[stage.kind](
+                stage, {**self.options, "batch": batch * length if stage.sequence else batch, "length": length},
+                p, to, self.update,
+            )
+            for stage, p, to in zip(stages, views, targets)
+        ]  # fmt: skip
 
     def train(self, epochs: int, order: NDArray[np.int64] | None = None) -> NDArray[Any]:
         costs = []
@@ -61,7 +78,7 @@ class _ByHand(TorchTraining):
             for x, t in self.batches(epochs, order):
                 costs.append(self._step(x, t))
                 self.update.finish()
-            found: NDArray[Any] = self.torch.stack(costs).numpy() / -self.case.batch
+            found: NDArray[Any] = self.torch.stack(costs).numpy() / -self.answers
         return found
 
     def _step(self, x: Any, t: Any) -> Any:
@@ -105,6 +122,11 @@ class _Update(NamedTuple):
         """Do that with a gradient, where no matrix product does it."""
         to.mul_(self.beta).add_(g, alpha=self.scale)
 
+    def add_product(self, to: Any, a: Any, delta: Any, transposed: bool) -> None:
+        """Do that with g = δᵀ a, or aᵀ δ."""
+        left, right = (a, delta) if transposed else (delta, a)
+        to.addmm_(left.t(), right, beta=self.beta, alpha=self.scale)
+
 
 class _Layer(NamedTuple):
     """a_prev → z; and (δ, a_prev, whether it is wanted) → ∂C/∂a_prev, which adds ∂C/∂p to its target."""
@@ -125,8 +147,7 @@ def _dense(stage: Stage, options: Options, p: Sequence[Any], to: Sequence[Any], 
     def backward(delta: Any, a_prev: Any, wanted: bool) -> Any:
         if wanted:  # before W may change
             torch.mm(delta, W_in_out.t(), out=da)
-        left, right = (rows(a_prev), delta) if transposed else (delta, rows(a_prev))
-        to_W.addmm_(left.t(), right, beta=rule.beta, alpha=rule.scale)
+        rule.add_product(to_W, rows(a_prev), delta, transposed)
         to_b.addmv_(delta.t(), ones, beta=rule.beta, alpha=rule.scale)
         return images(da)
 
@@ -200,8 +221,54 @@ def _subsample(stage: Stage, options: Options, p: Sequence[Any], to: Sequence[An
     return _Layer(z, backward)
 
 
+def _rnn(stage: Stage, options: Options, p: Sequence[Any], to: Sequence[Any], rule: _Update) -> _Layer:
+    """δ_t = f′ ⊙ (∂C/∂h_t + δ_{t+1} U) step by step; ∂C/∂W, ∂C/∂U = Σ δ_t h_{t−1}ᵀ and ∂C/∂b in one go each.
+
+    It is the first layer: nobody wants ∂C/∂x.
+    """
+    import torch
+
+    (W, U, b), (to_W, to_U, to_b), rows, T = p, to, options["batch"], options["length"]
+    m, transposed, tokens = rows // T, options["layout"] == "W (in,out)", options["inputs"] == "tokens"
+    W_in_out, U_in_out = (W, U) if transposed else (W.t(), U.t())
+    f, f_back = activations()[stage.layer.f.name], _derivatives()[stage.layer.f.name]
+    H, ones = torch.empty((rows, len(b))), torch.ones(rows)
+    D = torch.empty_like(H) if stage.layer.last else None
+    h = H.split(m)
+
+    def forward(x: Any) -> Any:
+        if tokens:
+            torch.index_select(W_in_out, 0, x.view(-1), out=H).add_(b)
+        else:
+            torch.addmm(b, x.view(rows, -1), W_in_out, out=H)
+        for t in range(T):
+            if t > 0:
+                h[t].addmm_(h[t - 1], U_in_out)
+            for step in f:
+                step(h[t])
+        return H if D is None else h[-1]
+
+    def backward(dh: Any, x: Any, wanted: bool) -> None:
+        above, delta = (1, dh) if D is None else (0, D)  # whether something comes from above at every step
+        d = delta.split(m)
+        if D is not None:
+            d[-1].copy_(dh)
+        for t in range(T - 1, -1, -1):
+            f_back(d[t], h[t])
+            if t > 0:
+                d[t - 1].addmm_(d[t], U_in_out.t(), beta=above)
+        if tokens:
+            to_W.mul_(rule.beta).index_add_(0, x.view(-1), delta, alpha=rule.scale)
+        else:
+            rule.add_product(to_W, x.view(rows, -1), delta, transposed)
+        rule.add_product(to_U, H[:-m], delta[m:], transposed)
+        to_b.addmv_(delta.t(), ones, beta=rule.beta, alpha=rule.scale)
+
+    return _Layer(forward, backward)
+
+
 _KINDS: dict[str, Callable[[Stage, Options, Sequence[Any], Sequence[Any], _Update], _Layer]] = {
-    "dense": _dense, "conv": _conv, "meanpool": _meanpool, "maxpool": _maxpool, "subsample": _subsample
+    "dense": _dense, "conv": _conv, "meanpool": _meanpool, "maxpool": _maxpool, "subsample": _subsample, "rnn": _rnn,
 }  # fmt: skip
 
 
@@ -262,12 +329,19 @@ def _adam_kernel(torch: Any, rule: Adam, rate: float, theta: Any, g: Any) -> Cal
     return finish
 
 
+def _recurrences(case: Case) -> Mapping[str, Options]:
+    """Tokens choose rows of W, whose gradient is a sum of rows; with numbers W may lie either way."""
+    kind, layouts = ("tokens", DENSE_LAYOUTS[1:]) if case.tokens else ("numbers", DENSE_LAYOUTS)
+    return {f"{kind}, {layout}": {"inputs": kind, "layout": layout, "order": "time first"} for layout in layouts}
+
+
 def _build(problem: Problem, formulation: Formulation) -> _ByHand:
     settle(formulation)
     return _ByHand(problem, formulation)
 
 
 TORCH_BY_HAND = Peer(
-    "torch-by-hand", "PyTorch by hand", functools.partial(ways, ("in-place", "fused")), _build, PACKAGES, INSTALL,
+    "torch-by-hand", "PyTorch by hand", functools.partial(ways, ("in-place", "fused"), _recurrences), _build,
+    PACKAGES, INSTALL,
     refuses=lambda case: "there is no gradient to write by hand" if case.kind == "predict" else None,
 )  # fmt: skip

@@ -16,6 +16,7 @@ from deltarule.bench.cases import CHECKED, PIXELS, Case
 from deltarule.bench.stages import Stage
 from deltarule.data.embedded import read_embedded
 from deltarule.data.idx import read_idx_folder
+from deltarule.data.text import Vocabulary, read_text, streams
 from deltarule.engines import textbook
 from deltarule.layers import flat_size
 from deltarule.network import Network
@@ -29,11 +30,12 @@ __all__ = ["Problem", "load", "pose", "reference", "save"]
 class Problem:
     """What a peer is given: X `(rows, n)` float32, labels t `(rows,)` int64, θ₀ flat float32.
 
+    Sequences are `(rows, T, n)`, or tokens `(rows, T)` uint8, with labels `(rows, T)` where every step has an output.
     `pixels` is X before its division by 255, where X is an image. `source` says where the data come from.
     """
 
     case: Case
-    X: NDArray[np.float32]
+    X: NDArray[Any]
     t: NDArray[np.int64]
     theta: NDArray[np.float32]
     pixels: NDArray[np.uint8] | None
@@ -59,28 +61,44 @@ class Problem:
 def pose(case: Case) -> Problem:
     """The problem of a case: MNIST from $DELTARULE_DATA where that is set, else noise in its shape."""
     net = Network(case.network, activation=case.activation, seed=0)
-    X, t, source = _data(case, flat_size(net.input_shape), net.n_outputs)
-    return _posed(case, X[: case.rows], t[: case.rows], net.theta, source)
+    X, t, source = _data(case, net)
+    X, t = X[: case.rows], t[: case.rows]
+    if case.sequences and not case.tokens:
+        X = X.reshape(len(X), case.length, -1)
+    return _posed(case, X, t, net.theta, source)
 
 
-def _data(case: Case, n: int, classes: int) -> tuple[NDArray[Any], NDArray[Any], str]:
-    """Rows (uint8 where they are pixels), labels, and where they come from."""
+def _data(case: Case, net: Network) -> tuple[NDArray[Any], NDArray[Any], str]:
+    """Rows (uint8 where they are pixels or tokens), labels, and where they come from."""
+    if case.tokens:
+        return _characters(case, flat_size(net.input_shape))
     if case.data == "digits":
         digits = read_embedded("digits")
         return np.asarray(digits.X) / 16, digits.targets, "scikit-learn's digits"
     if case.data == "mnist" and "DELTARULE_DATA" in os.environ:
         return *_mnist(os.environ["DELTARULE_DATA"]), "MNIST"
-    random = np.random.default_rng(0)
-    t = random.integers(classes, size=case.rows)
+    random, n = np.random.default_rng(0), case.length * flat_size(net.input_shape)
+    t = random.integers(net.n_outputs, size=(case.rows, case.length) if net.shapes[-1][0] is None else case.rows)
     if case.data in PIXELS:
         pixels = random.integers(256, size=(case.rows, n), dtype=np.uint8)
         return pixels, t, "noise" if case.data == "pixels" else "noise in MNIST's shape (DELTARULE_DATA is not set)"
     return random.standard_normal((case.rows, n)), t, "noise"
 
 
+def _characters(case: Case, kinds: int) -> tuple[NDArray[Any], NDArray[Any], str]:
+    """Stretches of a text, one behind the other; the label of a character is the next one."""
+    if "DELTARULE_DATA" in os.environ:
+        text = read_text(Path(os.environ["DELTARULE_DATA"]) / "tinyshakespeare" / "input.txt")
+        tokens, source = Vocabulary.of(text).encode(text), "tinyshakespeare"
+    else:
+        tokens = np.random.default_rng(0).integers(kinds, size=case.rows * case.length + 1, dtype=np.uint8)
+        source = "noise in place of characters (DELTARULE_DATA is not set)"
+    return *streams(tokens[: case.rows * case.length + 1], case.rows, case.length), source
+
+
 def _posed(case: Case, rows: NDArray[Any], t: NDArray[Any], theta: NDArray[Any], source: str) -> Problem:
-    pixels = np.ascontiguousarray(rows) if rows.dtype == np.uint8 else None
-    X = np.ascontiguousarray(rows, np.float32)
+    pixels = np.ascontiguousarray(rows) if rows.dtype == np.uint8 and not case.tokens else None
+    X = np.ascontiguousarray(rows, rows.dtype if case.tokens else np.float32)
     if pixels is not None:
         X /= np.float32(255)
     return Problem(case, X, t.astype(np.int64), theta.copy(), pixels, source)
@@ -110,7 +128,8 @@ def load(folder: Path) -> Problem:
 def reference(problem: Problem) -> NDArray[np.float64]:
     """Textbook and float64: the costs of the first mini-batches before their updates, or ŷ of the first row."""
     case, net = problem.case, problem.network("float64")
-    X = problem.X.astype(np.float64) if problem.pixels is None else problem.pixels / 255
+    X = problem.X if problem.pixels is None else problem.pixels / 255
+    X = X if case.tokens else X.astype(np.float64)
     if case.kind == "predict":
         found: NDArray[np.float64] = textbook.forward(net, net.theta, X[:1])[-1].a[0]
         return found

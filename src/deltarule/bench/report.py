@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from deltarule.bench.cases import Case
 from deltarule.bench.peers import PEERS
 from deltarule.errors import MissingExtraError
 from deltarule.files import write_bytes
@@ -75,7 +76,9 @@ def overview(results: Mapping[str, Any]) -> str:
         found, best = case["summary"], case["summary"]["best"]
         rates = [_number(best[peer]["rate"]) if peer in best else "–" for peer in names]
         rows.append((name, *rates, _times(found["ratios"].get(found["fastest"])), _percent(found["share"])))
-    return _table(["case", *(TITLES[name] for name in names), "native / best peer", "of SGEMM"], rows)
+    table = _table(["case", *(TITLES[name] for name in names), "native / best peer", "of SGEMM"], rows)
+    sequences = [name for name, case in results["cases"].items() if Case.from_json(case["case"]).sequences]
+    return table + f"\n\nOf {', '.join(sequences)} a sample is a time step." * bool(sequences)
 
 
 def _targets(cases: Mapping[str, Any]) -> str:
@@ -89,12 +92,13 @@ def _targets(cases: Mapping[str, Any]) -> str:
 
 
 def _case(case: Mapping[str, Any]) -> str:
-    said, summary = case["case"], case["summary"]
+    said, summary = Case.from_json(case["case"]), case["summary"]
     yardstick = ", ".join(f"{rate / 1e9:.0f} GFLOP/s on {n}" for n, rate in summary["sgemm"].items())
+    many, one = (f"sequences of {said.length} steps", "step") if said.sequences else ("rows", "sample")
     lines = [
-        f"{said['network']}, {said['activation']}, {said['optimizer']}, η {said['learning_rate']:g}, "
-        f"batch {said['batch']}, {said['rows']:,} rows of {case['data']}; "
-        f"{case['flops']:,.0f} operations a sample. SGEMM 1024³: {yardstick or 'not measured'} (threads)."
+        f"{said.network}, {said.activation}, {said.optimizer}, η {said.learning_rate:g}, batch {said.batch}, "
+        f"{said.rows:,} {many} of {case['data']}; {case['flops']:,.0f} operations a {one}. "
+        f"SGEMM 1024³: {yardstick or 'not measured'} (threads)."
     ]
     lines += [f"{TITLES[name]}: {why}." for name, why in case["refused"].items()]
     ranked = sorted(
@@ -107,7 +111,7 @@ def _case(case: Mapping[str, Any]) -> str:
          "–" if f["error"] is None else f"{f['error']:.0e}")
         for f in ranked
     ]  # fmt: skip
-    table = _table(["peer", "formulation", "threads", "samples/s", "rounds", "error"], rows)
+    table = _table(["peer", "formulation", "threads", f"{said.unit}/s", "rounds", "error"], rows)
     return "\n".join(lines) + "\n\n" + table
 
 

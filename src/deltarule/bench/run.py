@@ -112,7 +112,7 @@ def _case(case: Case, present: Sequence[Peer], setting: Setting) -> dict[str, An
     found = [lane.to_json() for lane in race.lanes]
     summary = summarise(case, found)
     for name, fastest in summary["best"].items():
-        tell(f"  best of {name}: {fastest['formulation']}, {fastest['rate']:,.0f} samples/s")
+        tell(f"  best of {name}: {fastest['formulation']}, {fastest['rate']:,.0f} {case.unit}/s")
     return {
         "case": asdict(case), "data": problem.source, "flops": flops(case), "refused": refused,
         "formulations": found, "summary": summary,

@@ -29,6 +29,16 @@ class Stage(NamedTuple):
         return str(self.layer.name)
 
     @property
+    def activation(self) -> str:
+        """What is applied to z behind the layer; a recurrent layer has applied its own, step by step."""
+        return "identity" if self.kind == "rnn" else str(self.layer.f.name)
+
+    @property
+    def sequence(self) -> bool:
+        """Whether sequences come in: numbers or tokens below the recurrent layer, one row a time step above it."""
+        return self.input_shape[0] is None
+
+    @property
     def image(self) -> tuple[int, int, int]:
         """Channels, height and width of the input."""
         channels, height, width = (n or 0 for n in self.input_shape)
@@ -55,7 +65,7 @@ class Stage(NamedTuple):
         return (W, None) if table is None else (table.scatter(W), table.scatter(np.ones_like(W)))
 
     def weights(self, channels_last: bool) -> NDArray[np.float32]:
-        """W of a dense layer `(n_out, n_in)`, its columns in the order in which the input arrives."""
+        """W of a dense or recurrent layer `(n_out, n_in)`, its columns in the order in which the input arrives."""
         return last_channels(self.p["W"], self.input_shape) if channels_last else self.p["W"]
 
 

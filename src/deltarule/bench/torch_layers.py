@@ -3,7 +3,8 @@
     kind(stage, options, p) → (a_prev → z)
 
 p are the layer's parameters, as `parameters` laid them out. Options: "layout" says how weights and images lie, "call"
-that one row is a vector. Activations are taken in place.
+that one row is a vector. Sequences lie with the batch or the time first ("order") and hold numbers, tokens or one-hot
+rows ("inputs"); "recurrence" is PyTorch's own kernel, or a loop. Activations are taken in place.
 """
 
 from __future__ import annotations
@@ -17,21 +18,29 @@ from deltarule.activations import ScaledTanh
 from deltarule.bench.stages import Stage, last_channels
 
 __all__ = [
-    "DENSE_LAYOUTS", "IMAGE_LAYOUTS", "Options", "Step", "activations", "flatten", "forward", "framed", "in_order",
-    "links", "parameters", "view",
+    "DENSE_LAYOUTS", "IMAGE_LAYOUTS", "ORDERS", "Options", "Step", "activations", "flatten", "forward", "framed",
+    "in_order", "links", "parameters", "time_first", "view",
 ]  # fmt: skip
 
 DENSE_LAYOUTS = ("W (out,in)", "W (in,out)")
 IMAGE_LAYOUTS = ("contiguous", "channels_last")
+ORDERS = ("batch first", "time first")
 
 Options = Mapping[str, Any]
 Step = Callable[[Any], Any]
 
 
 def in_order(X: NDArray[Any], stage: Stage, options: Options) -> Any:
-    """Rows as the first layer wants them: those of images pixel by pixel where channels come last."""
+    """Rows as the first layer wants them: those of images pixel by pixel where channels come last; or sequences."""
     import torch
 
+    if stage.sequence:
+        rows = torch.from_numpy(X)
+        if options["inputs"] != "numbers":
+            rows = rows.long()
+        if options["inputs"] == "one-hot":
+            rows = torch.eye(stage.input_shape[1] or 0)[rows]
+        return rows.transpose(0, int(time_first(options))).contiguous()
     return torch.from_numpy(last_channels(X, stage.input_shape) if _channels_last(options) else X)
 
 
@@ -50,9 +59,10 @@ def parameters(stage: Stage, options: Options) -> list[Any]:
     import torch
 
     values = dict(stage.p)
-    if stage.kind == "dense":
-        W = stage.weights(_channels_last(options))
-        values["W"] = W.T.copy() if options["layout"] == "W (in,out)" else W
+    if stage.kind in ("dense", "rnn"):
+        values["W"] = stage.weights(_channels_last(options))
+        if options["layout"] == "W (in,out)":
+            values |= {name: values[name].T.copy() for name in ("W", "U") if name in values}
     elif stage.kind == "conv":
         values["W"], _ = stage.kernels()
     found = [torch.from_numpy(value) for value in values.values()]
@@ -103,6 +113,11 @@ def framed(stage: Stage) -> tuple[Step | None, tuple[int, int]]:
     return None, (rows[0], columns[0])
 
 
+def time_first(options: Options) -> bool:
+    """Whether sequences lie as `(T, m, …)`, not `(m, T, …)`."""
+    return options.get("order") == "time first"
+
+
 def _channels_last(options: Options) -> bool:
     return bool(options["layout"] == "channels_last")
 
@@ -147,6 +162,45 @@ def _subsample(stage: Stage, options: Options, p: Sequence[Any]) -> Step:
     return lambda a: torch.addcmul(b, omega, mean(a))
 
 
+def _rnn(stage: Stage, options: Options, p: Sequence[Any]) -> Step:
+    """Sequences → h of every step as rows, or the last h; PyTorch's second bias is 0 and not trained."""
+    import torch
+
+    if options["recurrence"] == "loop":
+        return _loop(stage, options, p)
+    (W, U, b), last, batch_first = p, stage.layer.last, not time_first(options)
+    kernel = {"tanh": torch.rnn_tanh, "relu": torch.rnn_relu}[stage.layer.f.name]
+    theta = [W, U, b, torch.zeros_like(b, requires_grad=False)]
+
+    def run(a: Any) -> Any:
+        h0 = a.new_zeros(1, len(a) if batch_first else a.shape[1], len(U))
+        every, final = kernel(a, h0, theta, True, 1, 0.0, True, False, batch_first)  # biases, layers, dropout, train, …
+        return final[0] if last else every.flatten(0, 1)
+
+    return run
+
+
+def _loop(stage: Stage, options: Options, p: Sequence[Any]) -> Step:
+    """W x_t + b of all steps at once, then one product and f a step; weights are (in, out), the time comes first."""
+    import torch
+
+    (W, U, b), last, f = p, stage.layer.last, activations()[stage.layer.f.name]
+    embedding, tokens = torch.nn.functional.embedding, options["inputs"] == "tokens"
+
+    def run(a: Any) -> Any:
+        driven = embedding(a, W).add_(b) if tokens else torch.addmm(b, a.flatten(0, 1), W).view(*a.shape[:2], -1)
+        first, *others = driven.unbind(0)
+        states: list[Any] = []
+        for z in (first.clone(), *others):
+            h = z.addmm(states[-1], U) if states else z
+            for step in f:
+                h = step(h)
+            states.append(h)
+        return states[-1] if last else torch.cat(states)
+
+    return run
+
+
 _KINDS: dict[str, Callable[[Stage, Options, Sequence[Any]], Step]] = {
-    "dense": _dense, "conv": _conv, "meanpool": _meanpool, "maxpool": _maxpool, "subsample": _subsample
+    "dense": _dense, "conv": _conv, "meanpool": _meanpool, "maxpool": _maxpool, "subsample": _subsample, "rnn": _rnn,
 }  # fmt: skip
