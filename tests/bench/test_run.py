@@ -7,6 +7,7 @@ import shlex
 from contextlib import nullcontext
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from deltarule.bench import figures, peers, run
@@ -164,3 +165,13 @@ def test_a_figure_that_fails_is_told(setting, monkeypatch):
     assert "No module named deltarule.bench.no_such_module" in found["failure"]
     assert found["ok"] is False
     assert run.failures({"cases": {}, "figures": {"memory": found}}) == [f"memory: {found['failure']}"]
+
+
+@pytest.mark.parametrize("text", [None, "to be or not to be, that is the question. " * 400])
+def test_a_model_of_characters(setting, monkeypatch, text):
+    monkeypatch.setattr(figures, "characters", lambda: text)
+    found = measure("text", setting)
+    if text is None:
+        assert found["said"].startswith("Not measured")
+    else:
+        assert 0 < found["values"]["η 0.004: nats"] < found["values"]["η 0.002: nats"] < np.log(len(set(text)))

@@ -20,14 +20,18 @@ from deltarule.bench import cases, peers
 from deltarule.bench.crew import Crew, WorkerError
 from deltarule.bench.peer import Formulation, cores, thread_counts
 from deltarule.bench.peer_deltarule import NATIVE
-from deltarule.bench.problem import pose
+from deltarule.bench.problem import characters, pose
 from deltarule.bench.race import Lane, Race
+from deltarule.data.text import Vocabulary, streams
+from deltarule.network import Network
+from deltarule.training import train
 
 __all__ = ["FIGURES", "Setting", "measure"]
 
 MEGABYTE = 10**6
 SPARE_MEMORY = 64 * MEGABYTE  # that an MNIST run may take beyond its data
 EPOCHS, CORE_SECONDS, CORE_SECONDS_AIM = 10, 12, 8  # of SimpleChains.jl's LeNet
+TEXT_EPOCHS, NATS = 12, 1.80  # of a model of characters
 MEMORY = "deltarule.bench.memory"  # what measures it, in a process of its own
 IMPORTS = {  # what is imported → what must be installed for it
     "numpy": (), "deltarule": (), "sklearn.neural_network": ("sklearn",), "torch": ("torch",), "jax": ("jax",)
@@ -197,6 +201,31 @@ def ten_epochs(setting: Setting) -> dict[str, Any]:
     return _figure(title, "core-seconds", values, said, reached <= CORE_SECONDS)
 
 
+def character_model(setting: Setting) -> dict[str, Any]:
+    """Twelve epochs of a recurrent network on nine tenths of a text: nats a character on the last, and seconds.
+
+    Batch 32, T = 50, Adam with η falling by 0.85 an epoch, the gradient clipped at 5, the state carried.
+    """
+    title, text = f"{TEXT_EPOCHS} epochs of a model of characters", characters()
+    if text is None:
+        return _figure(title, "", {}, "Not measured: tinyshakespeare is not in $DELTARULE_DATA.")
+    vocabulary = Vocabulary.of(text)
+    tokens, n = vocabulary.encode(text), len(vocabulary)
+    values: dict[str, float] = {}
+    first = len(tokens) - len(tokens) // 10
+    (X, t), held = streams(tokens[:first], 32, 50), streams(tokens[first:], 32)
+    for eta in (0.002, 0.004):
+        net = Network(f"seq({n})/rnn(128)/{n}")
+        history = train(
+            net, X, t, optimizer="adam", learning_rate=eta, schedule="step_decay(0.85,every=1)", clip_norm=5,
+            batch_size=32, truncate=50, shuffle=False, epochs=1 if setting.quick else TEXT_EPOCHS, verbose=False,
+        )  # fmt: skip
+        values[f"η {eta}: nats"], values[f"η {eta}: seconds"] = net.evaluate(*held)["cost"], history.seconds[-1]
+    best = min(value for name, value in values.items() if name.endswith("nats"))
+    said = f"{best:.3f} nats a character on the last tenth at best; at most {NATS} are promised."
+    return _figure(title, "", values, said, None if setting.quick else best <= NATS)
+
+
 def _enter(race: Race, formulation: Formulation) -> Lane:
     """A native lane, or an error if it cannot run."""
     lane = race.enter(NATIVE, formulation, always=True)
@@ -217,6 +246,6 @@ def _race(setting: Setting, name: str) -> Iterator[Race]:
 
 FIGURES: dict[str, Callable[[Setting], dict[str, Any]]] = {
     "import": import_time, "memory": peak_memory, "taken-core": taken_core, "float64": double_precision,
-    cases.SIMPLECHAINS.name: ten_epochs,
+    cases.SIMPLECHAINS.name: ten_epochs, "text": character_model,
 }  # fmt: skip
 """By the name under which `--case` asks for them."""

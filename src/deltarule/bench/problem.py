@@ -23,7 +23,7 @@ from deltarule.network import Network
 from deltarule.optimizers import Optimizer, optimizer
 from deltarule.training import train
 
-__all__ = ["Problem", "load", "pose", "reference", "save"]
+__all__ = ["Problem", "characters", "load", "pose", "reference", "save"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,10 +85,15 @@ def _data(case: Case, net: Network) -> tuple[NDArray[Any], NDArray[Any], str]:
     return random.standard_normal((case.rows, n)), t, "noise"
 
 
+def characters() -> str | None:
+    """The text that characters are taken from, tinyshakespeare in $DELTARULE_DATA."""
+    folder = os.environ.get("DELTARULE_DATA")
+    return None if folder is None else read_text(Path(folder) / "tinyshakespeare" / "input.txt")
+
+
 def _characters(case: Case, kinds: int) -> tuple[NDArray[Any], NDArray[Any], str]:
     """Stretches of a text, one behind the other; the label of a character is the next one."""
-    if "DELTARULE_DATA" in os.environ:
-        text = read_text(Path(os.environ["DELTARULE_DATA"]) / "tinyshakespeare" / "input.txt")
+    if (text := characters()) is not None:
         tokens, source = Vocabulary.of(text).encode(text), "tinyshakespeare"
     else:
         tokens = np.random.default_rng(0).integers(kinds, size=case.rows * case.length + 1, dtype=np.uint8)
