@@ -20,6 +20,7 @@ from deltarule.architecture import Architecture
 from deltarule.arrays import Shape
 from deltarule.costs import BinaryCrossEntropy, CrossEntropy, Poisson
 from deltarule.data.checks import check_finite, chunks
+from deltarule.data.sequences import lengths_of
 from deltarule.errors import DataError, ShapeError
 from deltarule.layers import flat_size, shape_text
 
@@ -35,9 +36,11 @@ __all__ = [
     "sample_weights",
     "states",
     "step_weights",
+    "steps_there",
     "target_rows",
     "times_class_weights",
     "vector",
+    "without_padding",
 ]
 
 NO_STEP = -1.0
@@ -211,7 +214,10 @@ def _targets_of_steps(
     if found.shape[:1] != (m,):
         raise ShapeError(f"X has {m} sequences, the targets {len(found) if found.ndim else 1}")
     if found.shape[1:2] != (T,):
-        raise ShapeError(f"{net.spec} answers at each of the {T} steps of X; the targets have the shape {found.shape}")
+        raise ShapeError(
+            f"{net.spec} answers at each of the {T} steps of X; the targets have the shape {found.shape}"
+            + ("; rnn(…, last=True) answers once a sequence" if found.shape in ((m,), (m, k)) else "")
+        )
     if found.shape not in (shape, (*shape, k)) or (found.shape == shape and k > 1 and multilabel):
         _refuse_shape(found.shape, k, f"({m}, {T}", multilabel)
     flat = found.reshape(m * T, *found.shape[2:])
@@ -301,6 +307,37 @@ def _weighty(w: NDArray[Any], dtype: Any) -> NDArray[Any]:
     return w
 
 
+def steps_there(
+    net: Architecture, rows: NDArray[Any], lengths: ArrayLike | None, mask: Any
+) -> NDArray[np.bool_] | None:
+    """Which steps `(m, T)` of sequences there are; None where all are."""
+    if lengths is None and mask is None:
+        return None
+    if net.input_shape[0] is not None:
+        raise ShapeError(f"lengths and mask are for sequences, and {net.spec} takes {shape_text(net.input_shape)}")
+    if lengths is not None and mask is not None:
+        raise DataError("give lengths or a mask, not both")
+    if rows.ndim < 2:
+        raise ShapeError(f"X has the shape {rows.shape}; with lengths or a mask it is a batch of sequences, (m, T, …)")
+    m, T = rows.shape[:2]
+    return _within(lengths, m, T) if mask is None else _mask(mask, m, T)
+
+
+def without_padding(net: Architecture, rows: NDArray[Any], lengths: ArrayLike | None, mask: Any) -> NDArray[Any]:
+    """X with zeros where there is no step, if what stands there would do harm: NaN, infinity, or no token."""
+    counts = steps_there(net, rows, lengths, mask)
+    if counts is None or counts.all():
+        return rows
+    beyond = rows[~counts]
+    tokens = _are_tokens(net, rows)
+    harmful = (beyond < 0) | (beyond >= (net.input_shape[1] or 0)) if tokens else ~np.isfinite(beyond)
+    if not harmful.any():
+        return rows
+    cleared: NDArray[Any] = rows.copy()
+    cleared[~counts] = 0
+    return cleared
+
+
 def step_weights(
     net: Architecture,
     rows: NDArray[Any],
@@ -310,14 +347,10 @@ def step_weights(
     dtype: Any,
 ) -> NDArray[Any] | None:
     """w_it `(m, T)` where sequences end early or leave out steps, NO_STEP there; else the weights as they are."""
-    if lengths is None and mask is None:
+    counts = steps_there(net, rows, lengths, mask)
+    if counts is None:
         return weights
-    if net.input_shape[0] is not None:
-        raise ShapeError(f"lengths and mask are for sequences, and {net.spec} takes {shape_text(net.input_shape)}")
-    if lengths is not None and mask is not None:
-        raise DataError("give lengths or a mask, not both")
-    m, T = rows.shape[:2]
-    counts = _within(lengths, m, T) if mask is None else _mask(mask, m, T)
+    m = len(rows)
     if weights is None:
         weights = np.ones((m, 1), dtype)
     w = np.where(counts, weights if weights.ndim == 2 else weights[:, None], NO_STEP).astype(dtype)
@@ -349,13 +382,7 @@ def vector(net: Architecture, theta: ArrayLike) -> NDArray[Any]:
 
 def _within(lengths: ArrayLike | None, m: int, T: int) -> NDArray[np.bool_]:
     """Which steps lie within the lengths of their sequences."""
-    given = numbers(lengths, "lengths")
-    if given.shape != (m,):
-        raise ShapeError(f"lengths has the shape {given.shape}; {m} sequences take ({m},)")
-    wrong = np.flatnonzero((given != np.floor(given)) | (given < 1) | (given > T))
-    if len(wrong):
-        raise DataError(f"the length of row {wrong[0]} is {given[wrong[0]]}; X has {T} steps, and a length is 1 … {T}")
-    return np.arange(T) < given[:, None]
+    return np.arange(T) < lengths_of(numbers(lengths, "lengths"), m, T, "lengths")[:, None]
 
 
 def _mask(mask: Any, m: int, T: int) -> NDArray[np.bool_]:

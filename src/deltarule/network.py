@@ -105,13 +105,7 @@ class Network(Architecture):
                 raise HyperparameterError(f"preprocessing is a Preprocessing, not {preprocessing!r}")
             _check_fit(self, preprocessing)
         self.preprocessing = preprocessing
-        self.vocabulary = Vocabulary(vocabulary) if isinstance(vocabulary, str) else vocabulary
-        if not isinstance(self.vocabulary, Vocabulary | None):
-            raise HyperparameterError(f"a vocabulary is its characters, one text, not {vocabulary!r:.60}")
-        if self.vocabulary is not None and self.input_shape != (None, len(self.vocabulary)):
-            raise ShapeError(
-                f"a vocabulary of {len(self.vocabulary)} goes with seq({len(self.vocabulary)}), not {self.spec}"
-            )
+        self.vocabulary = vocabulary
         self.seed = draw_seed(seed)
 
     @classmethod
@@ -149,6 +143,20 @@ class Network(Architecture):
         if not np.isfinite(theta).all():
             raise HyperparameterError(large)
         return theta
+
+    @property
+    def vocabulary(self) -> Vocabulary | None:
+        """The characters of a network over text; set it by them, or by their text in order."""
+        return self._vocabulary
+
+    @vocabulary.setter
+    def vocabulary(self, characters: Vocabulary | str | None) -> None:
+        found = Vocabulary(characters) if isinstance(characters, str) else characters
+        if not isinstance(found, Vocabulary | None):
+            raise HyperparameterError(f"a vocabulary is its characters, one text, not {characters!r:.60}")
+        if found is not None and self.input_shape != (None, len(found)):
+            raise ShapeError(f"a vocabulary of {len(found)} goes with seq({len(found)}), not {self.spec}")
+        self._vocabulary = found
 
     # θ
 
@@ -213,7 +221,7 @@ class Network(Architecture):
         Architecture.__init__(made, layers, input_shape=self.input_shape, cost=cost, time=self.time)
         complete = len(layers) == len(self.layers)
         made.dtype, made.seed, made.multilabel = self.dtype, self.seed, self.multilabel and complete
-        made.preprocessing, made.vocabulary = self.preprocessing, self.vocabulary
+        made.preprocessing, made._vocabulary = self.preprocessing, self._vocabulary
         if made.preprocessing is not None and not complete:  # what a part answers is no class and has no unit
             zeros = np.zeros(made.n_outputs)
             made.preprocessing = replace(
@@ -224,7 +232,9 @@ class Network(Architecture):
 
     # Data in
 
-    def _rows(self, X: Samples, dtype: DTypeLike | None = None) -> tuple[NDArray[Any], bool]:
+    def _rows(
+        self, X: Samples, dtype: DTypeLike | None = None, lengths: ArrayLike | None = None, mask: Any = None
+    ) -> tuple[NDArray[Any], bool]:
         """(X as a batch in the form that engines take, or of the dtype given; whether it was one sample)."""
         if isinstance(X, str):
             X = self.encode(X)
@@ -233,6 +243,8 @@ class Network(Architecture):
             if ready is not None:
                 return ready, ready is not X
         raw = inputs.numbers(X if self.preprocessing is None else self.preprocessing.inputs(X), "X")
+        if lengths is not None or mask is not None:
+            raw = inputs.without_padding(self, raw, lengths, mask)
         rows = inputs.sample_rows(self, raw, self.dtype if dtype is None else dtype, as_it_is=dtype is None)
         return rows, inputs.is_one_sample(self, raw)
 
@@ -251,7 +263,8 @@ class Network(Architecture):
         With a dtype all are of that type; without one X stays uint8, float32 or float64 if it is. Weights are `(m,)`,
         or `(m, T)` where lengths, a mask or the weights given tell the steps of sequences apart.
         """
-        rows, _ = self._rows(X, dtype)
+        rows, _ = self._rows(X, dtype, lengths, mask)
+        t = self.encode(t) if isinstance(t, str) else t
         dtype = self.dtype if dtype is None else dtype
         steps = rows.shape[1] if self.input_shape[0] is None else None
         w = inputs.sample_weights(sample_weight, len(rows), dtype, steps=steps)
@@ -310,11 +323,10 @@ class Network(Architecture):
         state: ArrayLike | None = None,
     ) -> tuple[NDArray[Any], bool, NDArray[Any] | None]:
         """(ŷ as rows `(m, K)`, whether X was one sample, the state behind the last step)."""
-        rows, one = self._rows(X)
+        rows, one = self._rows(X, None, lengths, mask)
         if self.input_shape[0] is None:
-            w = inputs.step_weights(self, rows, None, lengths, mask, self.dtype)
             h = inputs.states(self, state, len(rows))
-            _, y, after = self._steps(rows, None if w is None else w >= 0, h)
+            _, y, after = self._steps(rows, inputs.steps_there(self, rows, lengths, mask), h)
             return y, one, after
         if any(given is not None for given in (lengths, mask, state)):
             raise ShapeError(f"lengths, mask and state are for sequences, and {self.spec} takes none")
@@ -405,7 +417,10 @@ class Network(Architecture):
             if own is not None and own.shape != y.shape[:-1]:  # a weight a sequence, or of steps that one answer ends
                 own = own.max(axis=1) if own.ndim == y.ndim else np.repeat(own, y.shape[1])
             tally.add(z, y, targets[part[: y.ndim - 1]], own)
-        return tally.scores()
+        if self.time == "mean" or self.shapes[-1][0] is not None:
+            return tally.scores()
+        weights = np.ones(len(rows)) if w is None else np.maximum(w.max(axis=1) if w.ndim == 2 else w, 0)
+        return tally.scores(sequences=float((weights if which is None else weights[which]).sum()))
 
     def _parts(
         self, rows: NDArray[Any], time: NDArray[np.bool_] | None, which: NDArray[np.int64] | None

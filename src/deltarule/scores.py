@@ -43,11 +43,16 @@ class Tally:
         if w is not None:
             self.weights.append(np.maximum(w.reshape(-1), 0))
 
-    def scores(self) -> dict[str, float]:
-        """The mean cost, and accuracy where the targets are classes, or rmse and R²."""
+    def scores(self, sequences: float | None = None) -> dict[str, float]:
+        """The mean cost, and accuracy where the targets are classes, or rmse and R².
+
+        Where the costs of steps add up, they are divided by what the `sequences` weigh.
+        """
         costs, *rest = (np.concatenate(part) for part in zip(*self.parts))
         w = np.concatenate(self.weights) if self.weights else None
         result = {"cost": float(np.average(costs, weights=w))}
+        if sequences is not None:
+            result["cost"] = float(np.sum(costs if w is None else costs * w) / sequences)
         if self.classes:
             result["accuracy"] = float(np.average(rest[0], weights=w))
         elif not self.classifies:

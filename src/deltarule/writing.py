@@ -13,6 +13,8 @@ from deltarule.randomness import draw_seed, generator
 
 __all__ = ["generate"]
 
+AT_A_TIME = 1 << 16  # characters that are drawn in one go
+
 
 def generate(
     net: Network, prompt: str = "", length: int = 500, *, temperature: float = 1.0, seed: int | None = 0
@@ -49,6 +51,12 @@ def generate(
         raise DataError(f"the prompt is a text, not {prompt!r:.60}")
     begin = prompt or ("\n" if "\n" in vocabulary.characters else vocabulary.characters[0])
     tokens = vocabulary.encode(begin, "the prompt").astype(np.int64)
-    uniform = generator(draw_seed(seed), "generate").random(length)
-    drawn, _ = engines.choose("auto", net).generate(net, net.theta, tokens, uniform, T)
-    return vocabulary.decode(drawn)
+    T = T if np.finfo(net.dtype).tiny <= T else 0.0  # the likeliest then, as at 0
+    random, engine, state = generator(draw_seed(seed), "generate"), engines.choose("auto", net), None
+    written = []
+    for at in range(0, length, AT_A_TIME):
+        uniform = random.random(min(AT_A_TIME, length - at))
+        drawn, state = engine.generate(net, net.theta, tokens, uniform, T, state)
+        written.append(vocabulary.decode(drawn))
+        tokens = drawn[-1:]
+    return "".join(written)

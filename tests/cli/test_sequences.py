@@ -64,17 +64,17 @@ def test_numbers_as_targets_and_windows(run, arrays, tmp_path):
 
 
 @pytest.mark.parametrize(("changes", "said"), [
-    ({"lengths": np.full(M, T + 1)}, "the length of row 0 is 10; X has 9 steps, and a length is 1 … 9"),
-    ({"lengths": np.zeros(M, int)}, "the length of row 0 is 0"),
-    ({"lengths": np.full(M, 1.5)}, "the length of row 0 is 1.5"),
-    ({"lengths": np.ones(M - 1)}, "the lengths of 60 sequences are (60,) numbers"),
+    ({"lengths": np.full(M, T + 1)}, "that of row 0 is 10; X has 9 steps, and a length is 1 … 9"),
+    ({"lengths": np.zeros(M, int)}, "that of row 0 is 0"),
+    ({"lengths": np.full(M, 1.5)}, "that of row 0 is 1.5"),
+    ({"lengths": np.ones(M - 1)}, "lengths has the shape (59,); 60 sequences take (60,)"),
     ({"t": np.zeros((M, T - 1), int)}, "answers at each of the 9 steps of X; the targets have the shape (60, 8)"),
     ({"t": np.zeros(M - 1, int)}, "has 59 targets for 60 sequences"),
     ({"t": np.full((M, T), "a")}, "targets of sequences are numbers"),
     ({"X": np.zeros((M, T, 2, 1))}, "sequences are (m, T, n), or (m, T) of tokens"),
     ({"X": np.zeros((M, 0, 2))}, "is empty"),
     ({"X": np.full((M, T, 2), np.nan)}, "X: row 0, position (0, 0) is nan"),
-    ({"X": np.full((M, T), -1)}, "the token at row 0, step 0 is -1; tokens count from 0"),
+    ({"X": np.full((M, T), -1)}, "a token is -1; they are whole numbers from 0"),
 ])  # fmt: skip
 def test_what_does_not_fit(run, arrays, tmp_path, changes, said):
     save(tmp_path / "walk.npz", **(arrays | changes))
@@ -96,3 +96,36 @@ def test_what_sequences_have_no_use_for(run, arrays, tmp_path, options, said):
     result = run(f"train walk.npz {options}")
     assert result.code == 2
     assert said in result.err
+
+
+def test_padding_is_nothing(run, arrays, tmp_path):
+    """What stands beyond the lengths decides no size, and may be anything."""
+    beyond = np.arange(T) >= arrays["lengths"][:, None]
+    t, X = arrays["t"].copy(), arrays["X"].copy()
+    t[beyond], X[beyond] = 99, np.nan
+    save(tmp_path / "padded.npz", X=X, t=t, lengths=arrays["lengths"])
+    save(tmp_path / "plain.npz", **arrays)
+    for name in ("padded", "plain"):
+        said = run(f"train {name}.npz --network seq/rnn(8)/* --epochs 2 -q --output {name}")
+        assert said.code == 0, said.err
+    nets = [load(f"{name}/model.safetensors") for name in ("padded", "plain")]
+    assert nets[0].spec == "seq(2)/rnn(8)/2"
+    np.testing.assert_array_equal(nets[0].theta, nets[1].theta)
+    tokens = RANDOM.integers(0, 4, (M, T))
+    save(tmp_path / "tokens.npz", X=np.where(beyond, -1, tokens), t=arrays["t"], lengths=arrays["lengths"])
+    assert run("train tokens.npz --network seq/rnn(8)/* --epochs 1 -q").code == 0
+    assert load("runs/tokens-1/model.safetensors").spec == "seq(4)/rnn(8)/2"
+
+
+def test_every_step_in_a_file(run, arrays, tmp_path):
+    save(tmp_path / "walk.npz", **arrays)
+    run("train walk.npz --network seq/rnn(8)/* --epochs 1 -q")
+    run("predict runs/walk-1 walk.npz --output steps.npy")
+    answers = np.load("steps.npy")
+    assert answers.shape == (M, T)
+    np.testing.assert_array_equal(answers == -1, np.arange(T) >= arrays["lengths"][:, None])
+
+
+def test_lengths_without_a_network_over_seq(run, arrays, tmp_path):
+    save(tmp_path / "walk.npz", X=arrays["X"], t=arrays["t"][:, 0], lengths=arrays["lengths"])
+    assert "holds lengths, as of sequences, and is read as rows" in run("train walk.npz --epochs 1 -q").err

@@ -132,7 +132,8 @@ def test_what_is_no_text(run, tmp_path, content, said):
     ("--network seq(20)/rnn(4)/20", "has 15 different characters: its network takes seq(15) and answers 15"),
     ("--network seq/rnn(4)/7", "has 15 different characters"),
     ("--network seq/rnn(4,last=True)/*", "and answers 15 at every step"),
-    ("--network seq/rnn(4)/*:sigmoid", "the next character is one of many: output softmax, not 'sigmoid'"),
+    ("--network seq/rnn(4)/*:sigmoid", "output softmax with cross-entropy, not 'sigmoid' with 'binary_cross_entropy'"),
+    ("--cost squared_error", "output softmax with cross-entropy, not 'softmax' with 'squared_error'"),
     ("--target 3", "a text is learnt character by character, in streams: leave out --target"),
     ("--balanced --grey", "leave out --colour/--grey, --balanced"),
     ("--minimizer cg", "leave out --minimizer"),
@@ -162,3 +163,23 @@ def test_rows_have_no_steps(run):
     assert "seq is for sequences and these data" not in run("train iris --epochs 1 -q").err
     assert "--truncate cuts sequences and texts" in run("train iris --truncate 5").err
     assert "sequences are read from .npz" in run("train iris --network seq/rnn(4)/*").err
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "X.npy", "cat.png"])
+def test_files_of_another_kind_are_no_texts(run, book, tmp_path, name):
+    (tmp_path / name).write_bytes(b"a,b\n1,2\n")
+    run(f"train {book} {OPTIONS} -q")
+    for line in (f"evaluate runs/book-1 {name}", f"predict runs/book-1 {name}"):
+        said = run(line)
+        assert said.code == 2
+        assert f"{name}: is no text; a network over characters takes one file of UTF-8" in said.err
+    assert "sequences are read from .npz" in run(f"train {name} --network seq/rnn(4)/*").err
+
+
+def test_little_of_a_short_text_is_left_out(run, tmp_path):
+    (tmp_path / "short.txt").write_text(VERSE * 80)  # 3,240 characters to learn from: 101 steps in 32 streams
+    run("train short.txt --network seq/rnn(4)/* --epochs 1 -q")
+    assert "truncate = 50" in Path("runs/short-1/run.toml").read_text()
+    (tmp_path / "shorter.txt").write_text(VERSE * 79)  # 99 steps: two windows of 49, not one of 50
+    run("train shorter.txt --network seq/rnn(4)/* --epochs 1 -q")
+    assert "truncate = 49" in Path("runs/shorter-1/run.toml").read_text()

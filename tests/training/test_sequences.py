@@ -17,9 +17,11 @@ from deltarule import (
     Momentum,
     Network,
     ShapeError,
+    engines,
     generate,
     load,
     train,
+    writing,
 )
 from deltarule import network as network_module
 from deltarule.engines import textbook
@@ -226,3 +228,64 @@ def test_labels_of_a_byte_are_not_copied() -> None:
     np.testing.assert_array_equal(net.cost_and_gradient(X, t)[1], net.cost_and_gradient(X, t.astype(np.int64))[1])
     with pytest.raises(DataError, match="the target at row 0, step 2 is 3"):
         net.prepare(X[:1], np.array([[0, 1, 3, 0, 0, 0, 0]], np.uint8))
+
+
+def test_validation_has_lengths_of_its_own() -> None:
+    X, t = echo(20, 8)
+    lengths = np.arange(20) % 8 + 1
+    net = Network("seq(3)/rnn(6,last=True)/3")
+    history = fit(net, X, t[:, -1], lengths=lengths, validation={"X": X, "t": t[:, -1], "lengths": lengths})
+    assert history.validation_cost[-1] == net.evaluate(X, t[:, -1], lengths=lengths)["cost"]
+    assert history.validation_cost[-1] != net.evaluate(X, t[:, -1])["cost"]
+    with pytest.raises(HyperparameterError, match="a mapping with X, t and any of sample_weight, lengths, mask"):
+        fit(net, X, t[:, -1], validation={"X": X, "t": t[:, -1], "length": lengths})
+
+
+def test_costs_that_add_up_are_the_same_everywhere() -> None:
+    """time="sum": evaluate, the gradient's cost and the history's are C."""
+    X, t = echo(6, 5)
+    net, w = Network("seq(3)/rnn(6)/3", time="sum", dtype="float64"), np.arange(1.0, 7)
+    for named in ({}, {"sample_weight": w}, {"lengths": [5, 4, 3, 2, 1, 5]}):
+        C = net.cost_and_gradient(X, t, **named)[0]
+        assert net.evaluate(X, t, **named)["cost"] == pytest.approx(C, rel=1e-12)
+        still = {"optimizer": "sgd", "learning_rate": 1e-30, "batch_size": 6, "epochs": 1, "verbose": False}
+        assert train(net, X, t, **named, **still).cost[0] == pytest.approx(C, rel=1e-12)
+    assert train(net, X, t, truncate=2, **still).cost[0] == pytest.approx(net.cost_and_gradient(X, t)[0], rel=1e-12)
+
+
+def test_what_stands_beyond_the_lengths_may_be_anything() -> None:
+    X, t = echo(5, 6)
+    lengths = np.array([6, 1, 3, 2, 5])
+    beyond = np.arange(6) >= lengths[:, None]
+    net = Network("seq(3)/rnn(6)/3")
+    expected = net.cost_and_gradient(X, t, lengths=lengths)[1]
+    np.testing.assert_array_equal(net.cost_and_gradient(np.where(beyond, -7, X), t, lengths=lengths)[1], expected)
+    with pytest.raises(DataError, match="token -7"):
+        net.predict(np.where(beyond, -7, X))
+    numbers = Network("seq(2)/rnn(6)/3")
+    Z = np.random.default_rng(1).normal(size=(5, 6, 2))
+    expected = numbers.predict_proba(Z, lengths=lengths)[~beyond]
+    Z[beyond] = np.nan
+    np.testing.assert_array_equal(numbers.predict_proba(Z, lengths=lengths)[~beyond], expected)
+
+
+def test_a_vocabulary_is_checked_and_reads_targets_too() -> None:
+    net = Network("seq(3)/rnn(6)/3")
+    net.vocabulary = "abc"
+    assert net.evaluate("abca", "bcab") == net.evaluate(np.array([0, 1, 2, 0]), np.array([1, 2, 0, 1]))
+    with pytest.raises(ShapeError, match="goes with seq"):
+        net.vocabulary = "abcd"
+    with pytest.raises(HyperparameterError, match="its characters"):
+        net.vocabulary = 7  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize("engine", ["native", "textbook"])
+def test_temperatures_near_0(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    net = Network("seq(3)/rnn(6)/3", vocabulary="abc")
+    chosen = engines.choose(engine)
+    monkeypatch.setattr(engines, "choose", lambda *_: chosen)
+    monkeypatch.setattr(writing, "AT_A_TIME", 7)
+    assert generate(net, "a", 30, temperature=1e-50) == generate(net, "a", 30, temperature=0)
+    pieces = generate(net, "a", 30)
+    monkeypatch.setattr(writing, "AT_A_TIME", 1 << 16)
+    assert generate(net, "a", 30) == pieces

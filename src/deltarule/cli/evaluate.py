@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from deltarule.cli.images import ColourOption, ImageSizeOption, read_for
 from deltarule.cli.run_folder import RunFolder, open_model
 from deltarule.cli.show import print_scores
 from deltarule.data import Dataset
-from deltarule.data.text import Text
+from deltarule.data.sources import read_text
 from deltarule.errors import DataError, FileFormatError
 from deltarule.network import Network
 
@@ -49,7 +48,7 @@ def evaluate(
     column = described.get("source", {}).get("target") if target is None else target
     over_steps = net.input_shape[0] is None
     dataset = read_for(net, data, image_size, colour, target=column)
-    X, t, lengths, part = dataset.X, dataset.targets, dataset.lengths, "all rows"
+    X, t, lengths, part = dataset.X, dataset.targets, dataset.lengths, "all sequences" if over_steps else "all rows"
     if dataset.test is not None:
         (X, test_targets), part, lengths = dataset.test, "its own test split", dataset.test_lengths
         t = np.asarray(test_targets)
@@ -84,7 +83,7 @@ def _check_size(run: str, found: int, said: int, unit: str) -> None:
 
 def _text(net: Network, folder: RunFolder | None, described: Mapping[str, Any], data: str) -> None:
     """Nats and bits a character of a text; of the one it was trained on, of its last part."""
-    text, part = Text.read(Path(data)), "all"
+    text, part = read_text(data), "all"
     assert net.vocabulary is not None
     tokens = net.vocabulary.encode(text.characters, data)
     if folder is not None and described["fingerprint"] == text.fingerprint():

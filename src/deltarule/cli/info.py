@@ -63,7 +63,7 @@ def _preprocessing(net: Network) -> None:
 
 def _run(found: dict[str, Any]) -> None:
     data, training, result = found["data"], found["training"], found.get("result")
-    unit = "characters" if data["task"] == "text" else "rows"
+    unit = str(data.get("unit", "rows"))
     typer.echo(f"data: {data['name']} ({data['rows']:,} {unit}, {data['task']}), read from {_source(data['source'])}")
     typer.echo("training: " + ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in training.items()))
     if result is None:

@@ -85,7 +85,7 @@ def described(job: Job, patience: int | None) -> dict[str, Any]:
         "deltarule": metadata.version("deltarule"),
         "python": platform.python_version(),
         "numpy": np.__version__,
-        "data": job.data,
+        "data": job.data | {"unit": job.unit},
         "network": {
             "network": job.net.spec,
             "cost": str(job.net.output.cost),

@@ -19,8 +19,8 @@ __all__ = ["ITERATIONS", "check", "minimised"]
 
 ITERATIONS = 200  # unless said
 NOT_FOR_ALL_ROWS = (
-    "optimizer", "learning_rate", "schedule", "batch_size", "drop_last", "clip_norm", "clip_value", "validation",
-    "patience", "on_divergence", "engine", "threads", "checkpoint_every",
+    "optimizer", "learning_rate", "schedule", "batch_size", "drop_last", "truncate", "clip_norm", "clip_value",
+    "validation", "patience", "on_divergence", "engine", "threads", "checkpoint_every",
 )  # fmt: skip
 
 

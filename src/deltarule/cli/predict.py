@@ -15,7 +15,7 @@ from deltarule.cli.arguments import RunArgument
 from deltarule.cli.images import ColourOption, ImageSizeOption, read_for
 from deltarule.cli.run_folder import open_model
 from deltarule.data import Dataset
-from deltarule.data.text import Text
+from deltarule.data.sources import read_text
 from deltarule.errors import DataError
 from deltarule.files import write_bytes
 from deltarule.network import Network
@@ -65,7 +65,9 @@ def predict(
         source = {} if folder is None else folder.read()["data"]["source"]
         column = source.get("target") if Path(rows[0]).suffix in (".csv", ".tsv") else None
         dataset = read_for(net, rows, image_size, colour, target=column, with_targets=False)
-        header, first, answers, chances = _rows(net, dataset, probabilities)
+        header, first, answers, chances = _rows(
+            net, dataset, probabilities, output is not None and output.suffix == ".npy"
+        )
     if output is not None and output.suffix == ".npy":
         content = io.BytesIO()
         np.save(content, answers if chances is None else chances, allow_pickle=False)
@@ -82,8 +84,8 @@ Answers = tuple[list[str], list[list[Any]], np.ndarray[Any, Any], np.ndarray[Any
 """What begins the header and every line; what is answered; and the chances `(…, K)` where they are asked for."""
 
 
-def _rows(net: Network, dataset: Dataset, probabilities: bool) -> Answers:
-    """Rows, or sequences, of which every step that there is may be answered."""
+def _rows(net: Network, dataset: Dataset, probabilities: bool, keep_steps: bool) -> Answers:
+    """Rows, or sequences, of which every step may be answered: those that there are, or all with −1 or NaN for none."""
     X, lengths = dataset.X, {} if dataset.lengths is None else {"lengths": dataset.lengths}
     answers = _by_row(net.predict(X, **lengths), len(dataset))
     chances = _by_row(net.predict_proba(X, **lengths), len(dataset)) if probabilities else None
@@ -92,6 +94,10 @@ def _rows(net: Network, dataset: Dataset, probabilities: bool) -> Answers:
     T = answers.shape[1]
     n = np.full(len(dataset), T) if dataset.lengths is None else dataset.lengths
     there = np.arange(T) < n[:, None]
+    if keep_steps:
+        for a in [answers] if chances is None else [answers, chances]:
+            a[~there] = np.nan if a.dtype.kind == "f" else -1
+        return [], [], answers, chances
     chances = None if chances is None else chances[there]
     return ["sequence", "step"], np.argwhere(there).tolist(), answers[there], chances
 
@@ -101,7 +107,7 @@ def _text(net: Network, sources: Sequence[str], probabilities: bool) -> Answers:
     if len(sources) > 1:
         raise DataError(f"{sources[1]}: texts are read one by one")
     assert net.vocabulary is not None
-    text = Text.read(Path(sources[0])).characters
+    text = read_text(sources[0]).characters
     tokens = net.vocabulary.encode(text, sources[0])[None]
     answers = np.array([*net.vocabulary.decode(net.predict(tokens)[0])])
     chances = net.predict_proba(tokens)[0] if probabilities else None

@@ -76,19 +76,29 @@ def held_out_sequences(
     return holdout(t, fraction, seed, stratify=classes and t.ndim == 1)
 
 
+def _largest(dataset: Dataset, place: int, what: str) -> int:
+    """The largest of the tokens (place 0) or classes (1), in the test split too; beyond the lengths there is none."""
+    largest = 0
+    for both, lengths in (((dataset.X, dataset.targets), dataset.lengths), (dataset.test, dataset.test_lengths)):
+        if both is None:
+            continue
+        a, T = np.asarray(both[place]), both[0].shape[1]  # type: ignore[union-attr]
+        of_steps = a.ndim == 2 and a.shape[1] == T and lengths is not None
+        a = a[np.arange(T) < lengths[:, None]] if of_steps and lengths is not None else a
+        if (a != np.floor(a)).any() or a.min() < 0:
+            raise DataError(f"{dataset.name}: a {what} is {a.min():g}; they are whole numbers from 0")
+        largest = max(largest, int(a.max()))
+    return largest
+
+
 def _network(o: SimpleNamespace, dataset: Dataset, classes: bool) -> Network:
-    X, t = (np.asarray(part) for part in (dataset.X, dataset.targets))
-    parts_X, parts_t = [X], [t]
-    if dataset.test is not None:
-        parts_X, parts_t = [X, np.asarray(dataset.test[0])], [t, of_test(dataset)[1]]
-    n = X.shape[2] if X.ndim == 3 else max(int(part.max()) for part in parts_X) + 1
-    if classes:
-        if t.dtype.kind == "f" and not (t == np.floor(t)).all():
-            raise DataError(f"{dataset.name}: targets with fractions are no classes; leave out --task classification")
-        outputs = max(int(part.max()) for part in parts_t) + 1
+    X, t = np.asarray(dataset.X), dataset.targets
+    n = X.shape[2] if X.ndim == 3 else _largest(dataset, 0, "token") + 1
+    if t.ndim == 3 or (t.ndim == 2 and t.shape[1] != X.shape[1]):
+        outputs = t.shape[-1]
     else:
-        outputs = t.shape[-1] if t.ndim == 3 or (t.ndim == 2 and t.shape[1] != X.shape[1]) else 1
-    net = build(o, o.network, (None, n), max(outputs, 1), None if classes else Identity())
+        outputs = _largest(dataset, 1, "class") + 1 if classes else 1
+    net = build(o, o.network, (None, n), outputs, None if classes else Identity())
     if net.input_shape[0] is not None:
         raise ShapeError(f"{net.spec} takes no sequences; a network over these begins with seq, or seq({n})")
     if classes and not net.is_classifier:

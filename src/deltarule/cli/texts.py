@@ -7,7 +7,6 @@ on by a window of `--truncate` steps in all of them, so that there is nothing to
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,7 +16,9 @@ from numpy.typing import NDArray
 from deltarule.activations import Softmax
 from deltarule.cli.job import Job, Scores, build, common, refuse
 from deltarule.cli.record import Record
-from deltarule.data.text import Streams, Text, Vocabulary, streams
+from deltarule.costs import CrossEntropy
+from deltarule.data.sources import read_text
+from deltarule.data.text import Streams, Vocabulary, streams
 from deltarule.errors import DataError, HyperparameterError, ShapeError
 from deltarule.limits import number, whole
 from deltarule.network import Network
@@ -34,7 +35,7 @@ def prepare(o: SimpleNamespace, record: Record) -> Job:
         o, "a text is learnt character by character, in streams", "target", "task", "standardize", "impute",
         "image_size", "colour", "balanced", "drop_last", "minimizer",
     )  # fmt: skip
-    text = Text.read(Path(o.data))
+    text = read_text(o.data)
     fingerprint = text.fingerprint()
     record.check(text.name, fingerprint)
     vocabulary = Vocabulary.of(text.characters, str(o.data))
@@ -44,6 +45,9 @@ def prepare(o: SimpleNamespace, record: Record) -> Job:
     learning, watched = (kept, None) if o.validation is None else held_out_part(kept, o.validation, "--validation")
     window = min(whole("--truncate", WINDOW if o.truncate is None else o.truncate), len(learning) - 1)
     count = min(whole("--batch-size", o.batch_size), (len(learning) - 1) // window)
+    n = (len(learning) - 1) // count
+    if n % window > n // 20:  # or a good part of a short text would not be learnt
+        window = n // -(-n // window)
     X, t = streams(learning, count, window)
     data = {
         "name": text.name,
@@ -74,8 +78,11 @@ def _network(o: SimpleNamespace, vocabulary: Vocabulary) -> Network:
             f"the text has {size} different characters: its network takes seq({size}) and answers {size} at every "
             f"step, not {net.spec}; seq and * take the size from the text"
         )
-    if not isinstance(net.output.activation, Softmax):
-        raise HyperparameterError(f"the next character is one of many: output softmax, not '{net.output.activation}'")
+    if not isinstance(net.output.activation, Softmax) or not isinstance(net.output.cost, CrossEntropy):
+        raise HyperparameterError(
+            f"the next character is one of many: output softmax with cross-entropy, not '{net.output.activation}' with "
+            f"'{net.output.cost}'"
+        )
     net.vocabulary = vocabulary
     return net
 

@@ -231,6 +231,6 @@ def _train(o: SimpleNamespace, record: Record) -> None:
 def _kind(o: SimpleNamespace) -> Callable[[SimpleNamespace, Record], Job]:
     """Who knows these data: a text by its name, sequences by the network that begins with seq; or rows."""
     over_steps = o.network is not None and o.network.strip().lower().startswith("seq")
-    if is_text(o.data) or (over_steps and Path(o.data).is_file() and Path(o.data).suffix.lower() != ".npz"):
+    if is_text(o.data, others=over_steps):
         return texts.prepare
     return sequences.prepare if over_steps else rows.prepare

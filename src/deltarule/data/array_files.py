@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import math
 import struct
+import warnings
 import zipfile
 import zlib
 from collections.abc import Iterable, Mapping
@@ -120,6 +121,11 @@ def read_npz(
     """
     names = _T_NAMES if target is None else (target,)
     with _Archive(path) as archive:
+        if not of_sequences and _LENGTHS in archive.members:
+            warnings.warn(
+                f"{path} holds lengths, as of sequences, and is read as rows; a network over seq takes sequences",
+                UserWarning, stacklevel=2,
+            )  # fmt: skip
         X, t, lengths = archive.part(_X_NAMES, names, _LENGTHS, "", with_targets, of_sequences)
         test, test_lengths = None, None
         if set(archive.members) & {*_X_TEST, *_T_TEST}:
@@ -179,7 +185,7 @@ class _Archive:
             t = targets_of_sequences(self.read(t_name), X, what) if of_sequences else targets(self.read(t_name), what)
         if not of_sequences or lengths not in self.members:
             return X, t, None
-        return X, t, lengths_of(self.read(lengths), X, f"{self.path}, {lengths}")
+        return X, t, lengths_of(self.read(lengths), len(X), X.shape[1], f"{self.path}, {lengths}")
 
     def read(self, name: str) -> NDArray[Any]:
         info, what = self.members[name], f"{self.path}, {name}"

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deltarule.data.checks import check_finite, numeric
-from deltarule.errors import DataError
+from deltarule.data.checks import numeric
+from deltarule.errors import DataError, ShapeError
 
 __all__ = ["lengths_of", "sequences", "targets_of_sequences"]
 
 
 def sequences(X: NDArray[Any], what: str) -> NDArray[Any]:
-    """X as sequences: whole numbers `(m, T)` are tokens and stay what they are; other numbers `(m, T, n)` are finite.
+    """X as sequences: whole numbers `(m, T)` are tokens and stay what they are; others are numbers `(m, T, n)`.
 
     >>> sequences(np.array([[2, 0, 1]]), "X").dtype.kind, sequences(np.array([[0.5, 1.0]]), "X").shape
     ('i', (1, 2, 1))
@@ -24,12 +24,8 @@ def sequences(X: NDArray[Any], what: str) -> NDArray[Any]:
     if X.size == 0:
         raise DataError(f"{what}: is empty, shape {X.shape}; a sequence has a step or more")
     if X.ndim == 2 and X.dtype.kind in "iu":
-        if X.min() < 0:
-            row, step = np.argwhere(X < 0)[0]
-            raise DataError(f"{what}: the token at row {row}, step {step} is {X[row, step]}; tokens count from 0")
         return X
     X = numeric(X, what)
-    check_finite(X, what)
     return X if X.ndim == 3 else X[..., None]
 
 
@@ -44,14 +40,15 @@ def targets_of_sequences(t: NDArray[Any], X: NDArray[Any], what: str) -> NDArray
     return t.astype(t.dtype.newbyteorder("="), copy=False)
 
 
-def lengths_of(lengths: NDArray[Any], X: NDArray[Any], what: str) -> NDArray[np.int64]:
-    """How many steps of each sequence there are, 1 … T."""
-    if lengths.shape != (len(X),) or lengths.dtype.kind not in "iuf":
-        raise DataError(f"{what}: has shape {lengths.shape}; the lengths of {len(X)} sequences are ({len(X)},) numbers")
-    T = X.shape[1]
+def lengths_of(lengths: NDArray[Any], m: int, T: int, what: str) -> NDArray[np.int64]:
+    """How many steps of each of m sequences there are, 1 … T."""
+    if lengths.shape != (m,):
+        raise ShapeError(f"{what} has the shape {lengths.shape}; {m} sequences take ({m},)")
+    if lengths.dtype.kind not in "iuf":
+        raise DataError(f"{what} holds {lengths.dtype}; lengths are whole numbers")
     wrong = np.flatnonzero((lengths != np.floor(lengths)) | (lengths < 1) | (lengths > T))
     if len(wrong):
         raise DataError(
-            f"{what}: the length of row {wrong[0]} is {lengths[wrong[0]]}; X has {T} steps, and a length is 1 … {T}"
+            f"{what}: that of row {wrong[0]} is {lengths[wrong[0]]}; X has {T} steps, and a length is 1 … {T}"
         )
     return lengths.astype(np.int64)

@@ -17,9 +17,10 @@ from deltarule.data.embedded import EMBEDDED, embedded_name, read_embedded
 from deltarule.data.idx import looks_like_idx, read_idx_file, read_idx_folder
 from deltarule.data.image_files import SUFFIXES, holds_images, read_images
 from deltarule.data.images import ImageForm
+from deltarule.data.text import Text
 from deltarule.errors import DataError
 
-__all__ = ["Source", "is_images", "is_text", "locate", "read"]
+__all__ = ["Source", "is_images", "is_text", "locate", "read", "read_text"]
 
 TEXT = ".txt"
 
@@ -68,11 +69,11 @@ def read(
         raise DataError(f"no data are named (embedded: {', '.join(EMBEDDED)})")
     for each in sources:
         _check_there(each)
-    if len(sources) > 1 or is_images(sources[0]):
+    if not of_sequences and (len(sources) > 1 or is_images(sources[0])):
         return read_images(_images(sources), target=target, with_targets=with_targets, images=images)
     source, path = sources[0], Path(sources[0])
     if of_sequences:
-        if images is not None or path.suffix.lower() != ".npz":
+        if len(sources) > 1 or images is not None or path.suffix.lower() != ".npz":
             raise DataError(f"{source}: sequences are read from .npz (X, t, and lengths), and texts from .txt")
         return read_npz(path, target=target, with_targets=with_targets, of_sequences=True)
     if images is not None:
@@ -127,13 +128,26 @@ def is_images(source: Source) -> bool:
         return holds_images(path) if path.is_dir() else path.is_file() and path.suffix.lower() in SUFFIXES
 
 
-def is_text(source: Source) -> bool:
-    """Whether a source is a text by its suffix.
+def is_text(source: Source, others: bool = False) -> bool:
+    """Whether a source is a text by its suffix; or with `others` any file that no reader of rows knows.
 
-    >>> is_text("book.txt"), is_text("digits")
-    (True, False)
+    >>> is_text("book.txt"), is_text("digits"), is_text("rows.csv", others=True)
+    (True, False, False)
     """
-    return isinstance(source, str | Path) and Path(source).suffix.lower() == TEXT
+    if not isinstance(source, str | Path):
+        return False
+    path = Path(source)
+    if path.suffix.lower() == TEXT or not others:
+        return path.suffix.lower() == TEXT
+    return path.is_file() and path.suffix.lower() not in (*_READERS, *SUFFIXES) and not looks_like_idx(path)
+
+
+def read_text(source: Source) -> Text:
+    """The text that `source` names, a file of UTF-8; one of another kind is refused by name."""
+    path = Path(source) if isinstance(source, str | Path) else None
+    if path is None or (path.suffix.lower() != TEXT and path.exists() and not is_text(path, others=True)):
+        raise DataError(f"{source}: is no text; a network over characters takes one file of UTF-8, such as book.txt")
+    return Text.read(path)
 
 
 def _images(sources: Sequence[str | Path]) -> list[Path]:

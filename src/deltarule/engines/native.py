@@ -27,7 +27,7 @@ from deltarule import activations, costs, optimizers
 from deltarule.architecture import Architecture
 from deltarule.arrays import Shape
 from deltarule.engines.contract import Outcome, Settings, Slice
-from deltarule.errors import HyperparameterError
+from deltarule.errors import DataError, HyperparameterError
 from deltarule.layers import RNN, Conv, Dense, Dropout, Layer, MaxPool, MeanPool, Subsample, flat_size
 from deltarule.layers.maps import Pair, Windows
 from deltarule.limits import number
@@ -58,6 +58,7 @@ _LAYERS: list[type[Layer]] = [Dense, Dropout, RNN, Conv, MeanPool, MaxPool, Subs
 
 MOST_FEATURES = 2**25  # of a layer
 MOST_PADDED, MOST_KERNELS = 2**24, 2**28  # numbers of a convolution's input with its margins, and of its whole kernels
+MOST_STEPS = 2**24  # of a sequence, in one gradient
 STRETCH = 512  # steps of sequences that predictions take at a time
 MOST_THREADS = 1024  # that may be asked for
 WORK_FOR_A_THREAD = 1_500_000  # floating-point operations between two barriers that make a second thread worth it
@@ -359,15 +360,15 @@ def outputs_of_sequences(
     """
     m, T = X.shape[:2]
     if T > STRETCH:  # the state goes on from stretch to stretch, and memory does not grow with T
-        found = []
+        whole: Any = np.empty((2, m, T, net.n_outputs), theta.dtype) if net.shapes[-1][0] is None else None
         for at in range(0, T, STRETCH):
             part = slice(at, at + STRETCH)
             counts = None if time is None else time[:, part]
-            found.append(outputs_of_sequences(net, theta, np.ascontiguousarray(X[:, part]), counts, state, threads))
-            state = found[-1][2]
-        if net.shapes[-1][0] is not None:
-            return found[-1]
-        return np.concatenate([f[0] for f in found], 1), np.concatenate([f[1] for f in found], 1), found[-1][2]
+            *both, state = outputs_of_sequences(net, theta, np.ascontiguousarray(X[:, part]), counts, state, threads)
+            if whole is not None:
+                whole[:, :, part] = both
+        z, y = both if whole is None else whole
+        return z, y, cast(NDArray[Any], state)
     shape, program = (m, *((T,) if net.shapes[-1][0] is None else ()), net.n_outputs), _program(net, theta.dtype)
     z, y, after = np.empty(shape, theta.dtype), np.empty(shape, theta.dtype), np.empty((m, net.n_state), theta.dtype)
     counts = None if time is None else np.ascontiguousarray(time, np.uint8)
@@ -393,7 +394,14 @@ def generate(
 
 def _steps(net: Architecture, X: NDArray[Any]) -> int:
     """T where X holds sequences, else 1."""
-    return int(X.shape[1]) if net.input_shape[0] is None else 1
+    if net.input_shape[0] is not None:
+        return 1
+    if X.shape[1] > MOST_STEPS:
+        raise DataError(
+            f"sequences of {X.shape[1]:,} steps, and the gradient takes at most {MOST_STEPS:,} at a time: "
+            "train(truncate=…) goes by windows of them"
+        )
+    return int(X.shape[1])
 
 
 def _state(theta: NDArray[Any], state: NDArray[Any] | None) -> NDArray[Any] | None:

@@ -86,6 +86,7 @@ struct RNN : Stage<T> {
         if (gaps) x = pick(counts, x, load(last + i * S)), store(h + i * S, x);
         store(next + i * S, x);
       }
+      if (worker.patience.ends(2. * L * n_out * n_out)) return;
     }
     batch.leave(state, n_out, at(before, n_out, 0, samples.last));
   }
@@ -108,6 +109,7 @@ struct RNN : Stage<T> {
       }
       T *now = at(a, n_out, 0, s), *next = at(before, n_out, 0, s + L);
       for (int i = 0; i < n_out; i++) store(now + i * S, set(h[i])), store(next + i * S, set(h[i]));
+      if (worker.patience.ends(2. * n_out * n_out)) return;
     }
     batch.leave(state, n_out, at(before, n_out, 0, samples));
   }
@@ -165,6 +167,7 @@ struct RNN : Stage<T> {
       const I<T> counts = batch.counts(s);
       if (handed)
         for (int k = 0; k < n_out; k++) store(passed + k * S, pick(counts, set(T(0)), load(D + k * S)));
+      if (worker.patience.ends(2. * L * n_out * n_out)) return;
       activation.through(at(a, n_out, 0, s), at(a, n_out, 0, s), D, n_out, L);
       if (handed)
         for (int k = 0; k < n_out; k++) store(D + k * S, pick(counts, load(D + k * S), set(T(0))));
@@ -187,7 +190,7 @@ struct RNN : Stage<T> {
     if (to.begins)
       for (int k = 0; k < matrix.rows; k++)
         for (int j = 0; j < matrix.width; j += L) store(g + k * stride() + j, set(T(0)));
-    for (int s = 0; s < batch.m; s += STRETCH) {
+    for (int s = 0; s < batch.m && !worker.patience.ends(2. * STRETCH * n_out * n_out); s += STRETCH) {
       const int m = batch.m - s < STRETCH ? batch.m - s : STRETCH;
       for (int q = 0; q < m; q += L) pack(at(d, n_out, 0, s + q), n_out, panels + (ptrdiff_t)q * PANEL, m);
       if (tokens) add_tokens(batch, s, m, g);

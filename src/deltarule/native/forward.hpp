@@ -22,12 +22,13 @@ struct Forward {
     Forward& self = *static_cast<Forward*>(context);
     const int width = self.data->steps ? L : S;
     const int64_t tiles = (self.m + width - 1) / width;
-    Patience patience;
+    Patience& patience = self.workers[me.id].patience;
+    patience = {0, me.id == 0, &self.stop};
     for (int64_t tile; (tile = __atomic_fetch_add(&self.next, 1, __ATOMIC_RELAXED)) < tiles;) {
       if (__atomic_load_n(&self.stop, __ATOMIC_RELAXED)) return;
       if (self.data->steps) self.sequences(self.chains[me.id], self.workers[me.id], tile * L);
       else self.tile(self.chains[me.id], self.workers[me.id], tile * S);
-      if (me.id == 0 && patience.ends(self.operations)) __atomic_store_n(&self.stop, true, __ATOMIC_RELAXED);
+      if (patience.ends(self.data->steps ? 0 : self.operations)) return;
     }
   }
 

@@ -31,6 +31,7 @@ struct Tile {
       const Batch<T>& batch = at(l);
       y.pack_inputs(batch, {0, batch.m});
       y.forward(batch, worker, {0, y.n_out}, {0, batch.m});
+      if (worker.patience.ends(2. * y.n_in * y.n_out * batch.m)) return;
     }
   }
   void down(Worker<T>& worker, const Descending<T>& to) const {
@@ -40,6 +41,7 @@ struct Tile {
       y.delta(batch, worker);
       if (y.trainable && y.matrix.rows) y.gradient(batch, worker, to, {0, y.matrix.rows});
       if (l > chain.lowest) y.backward(batch, worker, {0, y.n_in}, {0, batch.m});
+      if (worker.patience.ends(4. * y.n_in * y.n_out * batch.m)) return;
     }
   }
 };

@@ -85,10 +85,15 @@ struct Batch {               // m samples of the data: those in `order`, or from
 
 struct Patience {            // some tenths of a second of work between two looks at the signals
   double done = 0;
+  bool asks = true;          // by one thread of a team alone, the one that called
+  bool* over = nullptr;      // of a team: the call is to end, and what is in the making will not be used
   INLINE bool ends(double operations) {
-    if ((done += operations) < 2e9) return false;
+    if (over && __atomic_load_n(over, __ATOMIC_RELAXED)) return true;
+    if (!asks || (done += operations) < 2e9) return false;
     done = 0;
-    return interrupted();
+    if (!interrupted()) return false;
+    if (over) __atomic_store_n(over, true, __ATOMIC_RELAXED);
+    return true;
   }
 };
 

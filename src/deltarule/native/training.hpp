@@ -38,7 +38,8 @@ struct Training {
   T *largest, *lengths;        // of every row of the gradient: its largest entry, its squares
   double cost;                 // of the batch at work
   int64_t bad;                 // the first step whose cost, gradient or update was not finite
-  int64_t stop;                // Python wants the call to end before this piece
+  int64_t stop;                // Python wants the call to end before this piece,
+  bool over;                   // and long tiles before they are done
   double operations;           // a sample, or a sequence
   Chain<T>* own;               // of sequences: each thread's own stages, over the same parameters
   double* tile_costs;          // and the summed costs of each sixteen
@@ -195,7 +196,7 @@ struct Training {
         if (s >= batch.m || leaves(worker)) break;     // behind the next barrier all leave together
         if (data->steps) sequences(own[me.id], batch, worker, s, to.sums + shard * to.size, t == 0);
         else tile(batch, worker, s, to.sums + shard * to.size, t == 0);
-        if (me.id == 0 && worker.patience.ends(operations * L)) __atomic_store_n(&stop, worker.pieces, __ATOMIC_RELAXED);
+        if (worker.patience.ends(data->steps ? 0 : operations * L) && me.id == 0) __atomic_store_n(&stop, worker.pieces, __ATOMIC_RELAXED);
       }
     if (me.id == 0) __atomic_store_n(&taken[~worker.pieces & 1].shards, 0, __ATOMIC_RELAXED);  // of the next piece
   }
@@ -348,6 +349,7 @@ struct Training {
     Training& self = *static_cast<Training*>(context);
     if (me.size != self.shares.size) self.shares.begin(me.size);  // alone after all
     self.workers[me.id].cuts = self.shares.cuts[0] + me.id;
+    self.workers[me.id].patience = {0, me.id == 0, &self.over};
     self.fill(me);
     barrier_wait(me.barrier);
     if (self.descent) self.descend(me);
@@ -437,14 +439,14 @@ struct Training {
 
 template <class T>
 double gradient(const Network& net, const void* theta, const Samples& data, int64_t m, double weight_decay, void* gradient, int threads) {
-  Training<T> job{&data, nullptr, static_cast<const T*>(theta), static_cast<T*>(gradient), m, weight_decay, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, 0, 0, 0, 6. * net.products * (data.steps ? data.steps : 1), nullptr, nullptr, false, 0, false};
+  Training<T> job{&data, nullptr, static_cast<const T*>(theta), static_cast<T*>(gradient), m, weight_decay, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, 0, 0, 0, false, 6. * net.products * (data.steps ? data.steps : 1), nullptr, nullptr, false, 0, false};
   Training<T>::prepare(job, net, nullptr, threads, int(m < PIECE ? m : PIECE), 0, true, false, [&] { team_run(threads, Training<T>::run, &job); });
   return job.cost;
 }
 
 template <class T>
 int64_t train(const Network& net, const void* theta, void* new_theta, const Samples& data, const Masks& masks, const Descent& to, int threads) {
-  Training<T> job{&data, &to, static_cast<const T*>(theta), static_cast<T*>(new_theta), 0, to.weight_decay, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, 0, 0, 0, 6. * net.products * (data.steps ? data.steps : 1), nullptr, nullptr, false, 0, false};
+  Training<T> job{&data, &to, static_cast<const T*>(theta), static_cast<T*>(new_theta), 0, to.weight_decay, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, 0, 0, 0, false, 6. * net.products * (data.steps ? data.steps : 1), nullptr, nullptr, false, 0, false};
   int64_t most = 0;
   for (int64_t k = 0, first = 0; k < to.batches; first = to.ends[k++]) most = to.ends[k] - first > most ? to.ends[k] - first : most;
   const bool whole = most > PIECE || to.clip_norm < __builtin_inf();

@@ -8,6 +8,7 @@ from math import log
 from pathlib import Path
 from typing import Any
 
+from deltarule.costs import CrossEntropy
 from deltarule.network import Network
 from deltarule.training.history import History, json_line
 
@@ -90,7 +91,8 @@ def epoch_text(run: Run) -> str:
 def _score(run: Run, name: str, value: float) -> str:
     """A score by its name; the cost of a text as nats and bits a character."""
     text = f"{name} {value:.4f}"
-    of_text = run.net.vocabulary is not None and not name.endswith("accuracy")
+    of_text = run.net.vocabulary is not None and isinstance(run.net.output.cost, CrossEntropy)
+    of_text = of_text and not name.endswith("accuracy")
     return f"{text} nats {value / log(2):.4f} bits" if of_text else text
 
 

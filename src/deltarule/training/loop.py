@@ -209,7 +209,8 @@ class Loop:
         self.standing = s = s._replace(
             state=outcome.state, carried=outcome.carried, batch=s.batch + n, step=run.step,
             learning_rate=float(part.rates[-1]), total=_add(s.total, shares * outcome.costs),
-            weight=_add(s.weight, shares), seconds=self._seconds(),
+            weight=_add(s.weight, shares if run.net.time == "mean" or part.begins is None else shares * part.begins),
+            seconds=self._seconds(),
         )  # fmt: skip
         run.learning_rate, run.cost = s.learning_rate, s.cost
         self.pace.took(n, time.perf_counter() - began)

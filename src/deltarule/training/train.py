@@ -8,7 +8,7 @@ Here the arguments are checked and the data prepared; loop.py trains.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from numbers import Real
 from pathlib import Path
@@ -42,6 +42,9 @@ from deltarule.training.standing import Samples
 from deltarule.training.windows import cut
 
 __all__ = ["EarlyStopping", "train"]
+
+
+NAMED_WITH_VALIDATION = ("sample_weight", "lengths", "mask")
 
 
 def train(
@@ -95,9 +98,10 @@ def train(
         shuffle: True, False, or a function k = 0, 1, … → the order of epoch k.
         rows: the numbers of the rows of X to train on (and to set some aside of); all, unless said. Nothing is copied.
         record_steps: keep each mini-batch's cost before its update in `history.step_cost`.
-        sample_weight: w `(m,)`; class_weight: a mapping class → weight, or "balanced".
-        lengths, mask: of sequences, `(m,)` or `(m, T)`: which steps there are. The sequences of `validation=(X, t)` are
-            whole; weights `(m, T)` may stand third in it.
+        sample_weight: w `(m,)`, or of the steps of sequences `(m, T)`.
+        class_weight: a mapping class → weight, or "balanced".
+        lengths, mask: of sequences, `(m,)` or `(m, T)`: which steps there are. Validation has its own:
+            `validation={"X": X, "t": t, "lengths": n}`.
         truncate: truncated backpropagation through time: sequences go by in windows of so many steps, one update each;
             the state goes on from window to window, the gradient does not.
         clip_norm, clip_value: bounds for ‖g‖ and for each |gᵢ| (the value first).
@@ -254,8 +258,13 @@ def _validation(net: Network, data: Samples, validation: Any, seed: int) -> tupl
             if data.weights is not None and not (data.weights[part] > 0).any():
                 raise DataError(f"the rows {name} all have weight 0; change the fraction, the seed or the weights")
         return data._replace(rows=kept), data._replace(rows=held)
+    if isinstance(validation, Mapping) and {"X", "t"} <= set(validation) <= {"X", "t", *NAMED_WITH_VALIDATION}:
+        return data, Samples(*net.prepare(**validation))
     if isinstance(validation, str) or not isinstance(validation, Sequence) or len(validation) not in (2, 3):
-        raise HyperparameterError("validation is (X, t), (X, t, weights), or the fraction of the rows to set aside")
+        raise HyperparameterError(
+            "validation is (X, t), (X, t, weights), the fraction of the rows to set aside, or a mapping with X, t and "
+            "any of " + ", ".join(NAMED_WITH_VALIDATION)
+        )
     return data, Samples(*net.prepare(*validation))
 
 
