@@ -26,11 +26,13 @@ struct Dense : Stage<T> {
   Copy<T> copy;
   bool learns;                // the inputs will be needed for the gradient
   bool by_inputs;             // the engine's rows are those of W^T, b the last
+  bool in_stretches;          // of sequences: their many samples are taken for the gradient some at a time
   int *places, n_places;      // then: those whose input is not zero in all samples
 
   void place(Arena& arena, int samples, bool training) override {
     this->place_activity(arena, samples, training, this->top || needs_z(activation.f));
-    panels = (below || by_inputs) && learns ? take<T>(arena, panel_size(n_in, samples)) : nullptr;
+    const int most = in_stretches && samples > STRETCH ? STRETCH : samples;
+    panels = (below || by_inputs) && learns ? take<T>(arena, panel_size(n_in, most)) : nullptr;
     places = by_inputs ? take<int>(arena, n_in + 1) : nullptr;
   }
   void bind(const T* parameters) override {
@@ -248,7 +250,7 @@ struct Dense : Stage<T> {
   }
 
   void pack_inputs(const Batch<T>& batch, Span samples) override {
-    if (!below || !learns) return;
+    if (!below || !learns || in_stretches) return;
     if (batch.m <= FEW) {
       for (int s = 0; s < batch.m; s++) column(below->a + s, padded(n_in), panels + (ptrdiff_t)s * padded(n_in));
       return;
@@ -303,6 +305,7 @@ struct Dense : Stage<T> {
       by_number<FEW>(batch.m, [&]<int m>() INLINE_LAMBDA { by_inputs ? gradient_by_inputs<m>(worker, to, rows) : gradient_few<m>(x, worker, to, rows); });
       return;
     }
+    if (in_stretches) return gradient_in_stretches(batch, worker, to, rows);
     const int height = round_up(batch.m, L), width = matrix.width;
     const T* inputs = below ? panels : worker.panels;
     const Seen* seen = !below && finite(rows, batch.m) ? worker.seen : nullptr;
@@ -321,6 +324,21 @@ struct Dense : Stage<T> {
           to.update({place, matrix.ld, worker.block, PANEL, r, w, matrix.used - j, matrix.decayed - j}, to.p, to.u, worker.watch);
         }
       });
+    }
+  }
+  // the same where it is wanted whole; each stretch's inputs are packed while they are near
+  void gradient_in_stretches(const Batch<T>& batch, Worker<T>& worker, const Descending<T>& to, Span rows) {
+    for (int s = 0; s < batch.m; s += STRETCH) {
+      const int m = batch.m - s < STRETCH ? batch.m - s : STRETCH;
+      for (int q = 0; q < m; q += L) pack(at(below->a, n_in, 0, s + q), n_in, panels + (ptrdiff_t)q * PANEL, m);
+      for (int j = 0; j < matrix.width; j += PANEL) {
+        const int w = matrix.width - j < PANEL ? matrix.width - j : PANEL;
+        row_blocks<T>(rows, [&](int i, int r) INLINE_LAMBDA {
+          const Product<T> q{at(d, n_out, i, s), S, S, tile_size(n_out), panels + (ptrdiff_t)j * m, PANEL, m,
+                             to.begins && !s ? Start::zero : Start::partial, nullptr, 0, to.p.gradient + matrix.offset + (ptrdiff_t)i * matrix.ld + j, matrix.ld};
+          strip<Walk::along>(q, r, w, worker.ahead);
+        });
+      }
     }
   }
   // some columns of dW: nothing comes from inputs that are zero

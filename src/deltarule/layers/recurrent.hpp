@@ -14,8 +14,6 @@
 namespace deltarule::DELTARULE_ISA {
 
 constexpr int ALONE = 8;       // vectors of outputs of a sequence by itself: so many sums hide the latency of an fma
-constexpr int STRETCH = 1024;  // samples that the gradient takes at a time: their deltas stay in L2
-
 template <class T>
 struct RNN : Stage<T> {
   using Stage<T>::n_in, Stage<T>::n_out, Stage<T>::below, Stage<T>::a, Stage<T>::d, Stage<T>::matrix;

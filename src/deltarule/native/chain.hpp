@@ -49,6 +49,7 @@ struct Chain {
       Stage<T>* stage = make(objects, layer, data, training, masks ? masks->keys[l] : nullptr, l < of_maps, online, state);
       stage->n_in = layer.n_in, stage->n_out = layer.n_out, stage->trainable = layer.trainable;
       stage->top = l == net.n_layers - 1;
+      if (layer.kind == Kind::dense) static_cast<Dense<T>*>(stage)->in_stretches = sequences && stage->below;
       const bool wide = int64_t(layer.n_in) * layer.n_out >= WIDE && !stage->top;
       stage->by_rows = training && !of_maps && !sequences && layer.kind == Kind::dense && (!stage->below || wide) && !(online && !stage->below && layer.trainable);
       rows += stage->matrix.rows, parameters += (ptrdiff_t)stage->matrix.rows * stage->matrix.ld;

@@ -20,6 +20,7 @@
 namespace deltarule::DELTARULE_ISA {
 
 constexpr int CHUNK = 112;  // features of X that are gathered, transposed and used up at a time: they stay in L1
+constexpr int STRETCH = 256;  // samples of sequences that a gradient takes at a time: their panels stay in L2
 constexpr int FEW = 4;      // up to so many samples, features go in lanes: 12 of 16 lanes would be idle
 
 template <class T>
