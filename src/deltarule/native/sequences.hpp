@@ -1,8 +1,8 @@
 // sequences.hpp: sixteen sequences through all layers and all their steps, and back, in memory that each thread has for
 // itself: nothing waits for anybody at a step, and nothing of theirs leaves the thread's cache while it fits there.
 //
-// A thread's memory holds, for T steps, 16 T numbers of every unit and of its delta, and twice more for recurrent ones and
-// those that feed a dense layer: it grows with T, not with the batch.
+// A thread's memory holds, for T steps, 16 T numbers of every unit and of its delta, and once more of recurrent units: it
+// grows with T, not with the batch.
 #pragma once
 #include "chain.hpp"
 
