@@ -566,7 +566,7 @@ NUMBERS: list[tuple[str, list[Any], str]] = [
     ("threads", [0, -1, 1.5], "threads must be a whole number, at least 1"),
     ("seed", [-1, 1.5, "0", True, 2**63], "seed must be a whole number from 0"),
     ("validation", [0, 1, -0.5, 1.5, np.nan, True], "validation must be a finite number, above 0 and below 1"),
-    ("validation", ["0.1", (Xv,), (Xv, Tv, Tv, Tv), {"X": Xv}], "validation is (X, t), (X, t, weights), the fraction of the rows to set aside, or"),
+    ("validation", ["0.1", (Xv,), (Xv, Tv, Tv, Tv), {"X": Xv}], "validation is (X, t), (X, t, weights), the"),
 ]
 
 
