@@ -218,7 +218,7 @@ class Program {  // a network, in one precision
     }
     const bool known = dtype == nb::dtype<uint8_t>() || (data.tokens ? dtype == nb::dtype<uint16_t>() || dtype == nb::dtype<int64_t>() : dtype == nb::dtype<float>() || dtype == nb::dtype<double>());
     if (!known) refuse("X is uint8, float32 or float64, or tokens in uint8, uint16 or int64");
-    if (X.size() == 0 || int64_t(X.size() / size_t(m) / size_t(steps)) != features || X.size() % (size_t(m) * size_t(steps))) refuse("X has another number of features than the network");
+    if (m == 0 || X.size() == 0 || int64_t(X.size() / size_t(m) / size_t(steps)) != features || X.size() % (size_t(m) * size_t(steps))) refuse("X has another number of features than the network");
     data.element = dtype == nb::dtype<uint8_t>() ? Element::uint8 : dtype == nb::dtype<float>() ? Element::float32 : dtype == nb::dtype<double>() ? Element::float64 : dtype == nb::dtype<uint16_t>() ? Element::uint16 : Element::int64;
     data.X = X.data(), data.bytes = features * int64_t(X.itemsize());
     answers = size_t(m) * size_t(answers_once ? 1 : steps);
