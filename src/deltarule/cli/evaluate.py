@@ -47,19 +47,19 @@ def evaluate(
         return
     column = described.get("source", {}).get("target") if target is None else target
     over_steps = net.input_shape[0] is None
+    unit = "sequences" if over_steps else "rows"
     dataset = read_for(net, data, image_size, colour, target=column)
-    X, t, lengths, part = dataset.X, dataset.targets, dataset.lengths, "all sequences" if over_steps else "all rows"
+    X, t, lengths, part = dataset.X, dataset.targets, dataset.lengths, f"all {unit}"
     if dataset.test is not None:
         (X, test_targets), part, lengths = dataset.test, "its own test split", dataset.test_lengths
         t = np.asarray(test_targets)
     elif folder is not None and described["fingerprint"] == dataset.fingerprint():
         held = _held_out(run, dataset, described, over_steps)
         X, t, part, lengths = X[held], t[held], "held out", None if lengths is None else lengths[held]
-        unit = "sequences" if over_steps else "rows"
         typer.echo(f"{dataset.name} is what this run was trained on: only the {len(held):,} {unit} held out are scored")
     else:
-        _warn(folder, "rows")
-    print_scores({part: (len(X), net.evaluate(X, t, lengths=lengths))}, "sequences" if over_steps else "rows")
+        _warn(folder, unit)
+    print_scores({part: (len(X), net.evaluate(X, t, lengths=lengths))}, unit)
 
 
 def _held_out(run: str, dataset: Dataset, described: Mapping[str, Any], over_steps: bool) -> Any:

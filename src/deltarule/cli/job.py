@@ -13,13 +13,26 @@ import numpy as np
 from deltarule import grammar
 from deltarule.activations import Activation
 from deltarule.arrays import Shape
+from deltarule.data import Dataset, holdout
 from deltarule.data.targets import Task
 from deltarule.errors import HyperparameterError
 from deltarule.network import Network
 from deltarule.optimizers import optimizer as resolve_optimizer
 from deltarule.schedules import schedule as resolve_schedule
 
-__all__ = ["FEWEST_UPDATES", "Job", "Scores", "build", "check_task", "common", "described", "refuse"]
+__all__ = [
+    "FEWEST_UPDATES",
+    "Job",
+    "Scores",
+    "build",
+    "check_classifier",
+    "check_task",
+    "common",
+    "described",
+    "held_out",
+    "of_dataset",
+    "refuse",
+]
 
 FEWEST_UPDATES = 500  # a small data set needs more than 20 epochs to learn anything
 
@@ -94,6 +107,41 @@ def described(job: Job, patience: int | None) -> dict[str, Any]:
             "parameters": job.net.size,
         },
         "training": job.settings | {"patience": patience},
+    }
+
+
+def check_classifier(net: Network) -> None:
+    """Classes as targets take an output that chooses among them."""
+    if not net.is_classifier:
+        raise HyperparameterError(
+            f"the targets are classes, and output '{net.output.activation}' does not choose among classes; "
+            "use softmax or sigmoid, or --task regression"
+        )
+
+
+def held_out(
+    dataset: Dataset, fraction: float, seed: int, stratify: bool
+) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """(The rows to train on, the rows held out); none held out where a test split exists."""
+    t = dataset.targets
+    if dataset.test is not None:
+        return np.arange(len(t)), np.arange(0)
+    return holdout(t, fraction, seed, stratify=stratify)
+
+
+def of_dataset(dataset: Dataset, fingerprint: str, task: Task, held: int, drawn: Mapping[str, Any]) -> dict[str, Any]:
+    """A data set, as run.toml holds it; `drawn` says how its held-out rows were."""
+    split = {**drawn, "rows": held}
+    if dataset.test is not None:
+        split = {"own_test_split": True, "rows": len(dataset.test[0])}
+    return {
+        "name": dataset.name,
+        "source": dict(dataset.source),
+        "rows": len(dataset),
+        "fingerprint": fingerprint,
+        "task": task,
+        "training_rows": len(dataset) - held,
+        "held_out": split,
     }
 
 

@@ -11,9 +11,9 @@ import numpy as np
 from deltarule import nets
 from deltarule.activations import Activation, Identity
 from deltarule.cli.images import image_form
-from deltarule.cli.job import Job, Scores, build, check_task, common
+from deltarule.cli.job import Job, Scores, build, check_classifier, check_task, common, held_out, of_dataset
 from deltarule.cli.record import Record
-from deltarule.data import Dataset, Preprocessing, holdout
+from deltarule.data import Dataset, Preprocessing
 from deltarule.data.sources import read
 from deltarule.data.targets import Task, find_task
 from deltarule.errors import HyperparameterError, ShapeError
@@ -36,9 +36,10 @@ def prepare(o: SimpleNamespace, record: Record) -> Job:
     fingerprint = dataset.fingerprint()
     record.check(dataset.name, fingerprint)
     fraction = HELD_OUT if o.held_out is None else o.held_out
-    kept, held = held_out_rows(dataset, fraction, o.seed, check_task(o.task))
+    task = check_task(o.task)
+    kept, held = held_out_rows(dataset, fraction, o.seed, task)
     pre = Preprocessing.fit(
-        dataset.X, dataset.targets, task=check_task(o.task), standardize=o.standardize, impute=o.impute, rows=kept,
+        dataset.X, dataset.targets, task=task, standardize=o.standardize, impute=o.impute, rows=kept,
         images=images,
     )  # fmt: skip
     network = NETWORK if o.network is None else o.network
@@ -54,14 +55,18 @@ def prepare(o: SimpleNamespace, record: Record) -> Job:
         unseen = net.prepare(dataset.test[0], np.asarray(dataset.test[1]))
 
     def scores() -> Scores:
-        data, rows = net.prepare(dataset.X, dataset.targets), len(held) if unseen is None else len(unseen[0])
-        found = net.evaluate_rows(*data, held) if unseen is None else net.evaluate_rows(*unseen)
-        return {"training": (len(kept), net.evaluate_rows(*data, kept)), "held out": (rows, found)}
+        prepared, rows = net.prepare(dataset.X, dataset.targets), len(held) if unseen is None else len(unseen[0])
+        found = net.evaluate_rows(*prepared, held) if unseen is None else net.evaluate_rows(*unseen)
+        return {"training": (len(kept), net.evaluate_rows(*prepared, kept)), "held out": (rows, found)}
 
+    drawn = {"fraction": fraction, "seed": net.seed, "stratified": pre.task == "classification"}
+    data = of_dataset(dataset, fingerprint, pre.task, len(held), drawn)
+    if pre.classes is not None:
+        data["classes"] = len(pre.classes)
     weights = {"class_weight": "balanced" if o.balanced else None}
     every = len(kept) == len(dataset)
     return Job(
-        net, dataset.X, dataset.targets, _described(dataset, fingerprint, net, held, fraction),
+        net, dataset.X, dataset.targets, data,
         common(o, count(len(kept), whole("--batch-size", o.batch_size)), **weights), {"rows": kept}, scores,
         {"X": dataset.X if every else dataset.X[kept], "t": dataset.targets if every else dataset.targets[kept],
          **weights},
@@ -71,11 +76,8 @@ def prepare(o: SimpleNamespace, record: Record) -> Job:
 def held_out_rows(
     dataset: Dataset, fraction: float, seed: int, task: Task | None
 ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """(The rows to train on, the rows held out): stratified for classes; none held out where a test split exists."""
-    t = dataset.targets
-    if dataset.test is not None:
-        return np.arange(len(t)), np.arange(0)
-    return holdout(t, fraction, seed, stratify=find_task(t, task) == "classification")
+    """(The rows to train on, the rows held out): stratified for classes."""
+    return held_out(dataset, fraction, seed, find_task(dataset.targets, task) == "classification")
 
 
 def _for_output(pre: Preprocessing, activation: Activation) -> Preprocessing:
@@ -94,30 +96,6 @@ def _network(o: SimpleNamespace, text: str, pre: Preprocessing) -> Network:
     if net.n_outputs != pre.n_outputs and not binary:
         what = "classes" if pre.task == "classification" else "target values"
         raise ShapeError(f"the network {net.spec} has {net.n_outputs} outputs, the data have {pre.n_outputs} {what}")
-    if pre.task == "classification" and not net.is_classifier:
-        raise HyperparameterError(
-            f"the targets are classes, and output '{net.output.activation}' does not choose among classes; "
-            "use softmax or sigmoid, or --task regression"
-        )
+    if pre.task == "classification":
+        check_classifier(net)
     return net
-
-
-def _described(
-    dataset: Dataset, fingerprint: str, net: Network, held: np.ndarray[Any, Any], fraction: float
-) -> dict[str, Any]:
-    """The data, as run.toml holds them."""
-    pre = net.preprocessing
-    assert pre is not None
-    split = {"own_test_split": True, "rows": len(dataset.test[0])} if dataset.test is not None else {
-        "fraction": fraction, "seed": net.seed, "stratified": pre.task == "classification", "rows": len(held)
-    }  # fmt: skip
-    return {
-        "name": dataset.name,
-        "source": dict(dataset.source),
-        "rows": len(dataset),
-        "fingerprint": fingerprint,
-        "task": pre.task,
-        "classes": len(pre.classes) if pre.classes is not None else None,
-        "training_rows": len(dataset) - len(held),
-        "held_out": split,
-    }

@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltarule.activations import Identity
-from deltarule.cli.job import Job, Scores, build, check_task, common, refuse
+from deltarule.cli.job import Job, Scores, build, check_classifier, check_task, common, held_out, of_dataset, refuse
 from deltarule.cli.record import Record
 from deltarule.cli.rows import HELD_OUT
-from deltarule.data import Dataset, holdout
+from deltarule.data import Dataset
 from deltarule.data.sources import read
-from deltarule.errors import DataError, HyperparameterError, ShapeError
+from deltarule.data.targets import Task
+from deltarule.errors import DataError, ShapeError
 from deltarule.limits import whole
 from deltarule.network import Network
 from deltarule.training.batches import count
@@ -32,24 +33,17 @@ def prepare(o: SimpleNamespace, record: Record) -> Job:
     fraction = HELD_OUT if o.held_out is None else o.held_out
     kept, held = held_out_sequences(dataset, fraction, o.seed, classes)
     net = _network(o, dataset, classes)
-    split: dict[str, Any] = {"fraction": fraction, "seed": net.seed, "rows": len(held)}
-    if dataset.test is not None:
-        split = {"own_test_split": True, "rows": len(dataset.test[0])}
-    data = {
-        "name": dataset.name,
-        "source": dict(dataset.source),
-        "rows": len(dataset),
-        "fingerprint": fingerprint,
-        "task": "classification" if classes else "regression",
-        "training_rows": len(kept),
-        "held_out": split,
-    }
+    task: Task = "classification" if classes else "regression"
+    data = of_dataset(dataset, fingerprint, task, len(held), {"fraction": fraction, "seed": net.seed})
     prepared = net.prepare(dataset.X, dataset.targets, lengths=dataset.lengths)
     unseen = None if dataset.test is None else net.prepare(*of_test(dataset), lengths=dataset.test_lengths)
 
     def scores() -> Scores:
         found = net.evaluate_rows(*prepared, held) if unseen is None else net.evaluate_rows(*unseen)
-        return {"training": (len(kept), net.evaluate_rows(*prepared, kept)), "held out": (split["rows"], found)}
+        return {
+            "training": (len(kept), net.evaluate_rows(*prepared, kept)),
+            "held out": (data["held_out"]["rows"], found),
+        }
 
     windows = 1 if o.truncate is None else -(-dataset.X.shape[1] // whole("--truncate", o.truncate))  # type: ignore[union-attr]
     updates = count(len(kept), whole("--batch-size", o.batch_size)) * windows
@@ -69,11 +63,8 @@ def of_test(dataset: Dataset) -> tuple[Any, NDArray[Any]]:
 def held_out_sequences(
     dataset: Dataset, fraction: float, seed: int, classes: bool
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(The sequences to train on, those held out): stratified where each has one class; none where there is a split."""
-    t = dataset.targets
-    if dataset.test is not None:
-        return np.arange(len(t)), np.arange(0)
-    return holdout(t, fraction, seed, stratify=classes and t.ndim == 1)
+    """(The sequences to train on, those held out): stratified where each has one class."""
+    return held_out(dataset, fraction, seed, classes and dataset.targets.ndim == 1)
 
 
 def _largest(dataset: Dataset, place: int, what: str) -> int:
@@ -101,9 +92,6 @@ def _network(o: SimpleNamespace, dataset: Dataset, classes: bool) -> Network:
     net = build(o, o.network, (None, n), outputs, None if classes else Identity())
     if net.input_shape[0] is not None:
         raise ShapeError(f"{net.spec} takes no sequences; a network over these begins with seq, or seq({n})")
-    if classes and not net.is_classifier:
-        raise HyperparameterError(
-            f"the targets are classes, and output '{net.output.activation}' does not choose among classes; "
-            "use softmax or sigmoid, or --task regression"
-        )
+    if classes:
+        check_classifier(net)
     return net
