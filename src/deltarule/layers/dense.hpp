@@ -25,8 +25,8 @@ struct Dense : Stage<T> {
   Gather<T> gather;           // X, for the first stage
   Copy<T> copy;
   bool learns;                // the inputs will be needed for the gradient
-  bool by_inputs;             // the engine's rows are those of W^T, b the last
   bool in_stretches;          // of sequences: their many samples are taken for the gradient some at a time
+  bool by_inputs;             // the engine's rows are those of W^T, b the last
   int *places, n_places;      // then: those whose input is not zero in all samples
 
   void place(Arena& arena, int samples, bool training) override {
@@ -331,14 +331,8 @@ struct Dense : Stage<T> {
     for (int s = 0; s < batch.m; s += STRETCH) {
       const int m = batch.m - s < STRETCH ? batch.m - s : STRETCH;
       for (int q = 0; q < m; q += L) pack(at(below->a, n_in, 0, s + q), n_in, panels + (ptrdiff_t)q * PANEL, m);
-      for (int j = 0; j < matrix.width; j += PANEL) {
-        const int w = matrix.width - j < PANEL ? matrix.width - j : PANEL;
-        row_blocks<T>(rows, [&](int i, int r) INLINE_LAMBDA {
-          const Product<T> q{at(d, n_out, i, s), S, S, tile_size(n_out), panels + (ptrdiff_t)j * m, PANEL, m,
-                             to.begins && !s ? Start::zero : Start::partial, nullptr, 0, to.p.gradient + matrix.offset + (ptrdiff_t)i * matrix.ld + j, matrix.ld};
-          strip<Walk::along>(q, r, w, worker.ahead);
-        });
-      }
+      const Start start = to.begins && !s ? Start::zero : Start::partial;
+      panel_sums(matrix, rows, at(d, n_out, 0, s), tile_size(n_out), panels, m, start, to.p.gradient + matrix.offset, worker);
     }
   }
   // some columns of dW: nothing comes from inputs that are zero

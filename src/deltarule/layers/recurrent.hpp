@@ -13,7 +13,8 @@
 
 namespace deltarule::DELTARULE_ISA {
 
-constexpr int ALONE = 8;       // vectors of outputs of a sequence by itself: so many sums hide the latency of an fma
+constexpr int ALONE = 8;  // vectors of outputs of a sequence by itself: so many sums hide the latency of an fma
+
 template <class T>
 struct RNN : Stage<T> {
   using Stage<T>::n_in, Stage<T>::n_out, Stage<T>::below, Stage<T>::a, Stage<T>::d, Stage<T>::matrix;
@@ -205,13 +206,7 @@ struct RNN : Stage<T> {
  private:
   // rows [k, k + r) of A times D: some rows of the gradient, over m samples
   void sums(Worker<T>& worker, Span rows, const T* A, ptrdiff_t tile, int m, T* g) const {
-    for (int j = 0; j < matrix.width; j += PANEL) {
-      const int w = matrix.width - j < PANEL ? matrix.width - j : PANEL;
-      row_blocks<T>(rows, [&](int k, int r) INLINE_LAMBDA {
-        const Product<T> q{A + k * S, S, S, tile, panels + (ptrdiff_t)j * m, PANEL, m, Start::partial, nullptr, 0, g + k * stride() + j, stride()};
-        strip<Walk::along>(q, r, w, worker.ahead);
-      });
-    }
+    panel_sums(matrix, rows, A, tile, panels, m, Start::partial, g, worker);
   }
   void add_tokens(const Batch<T>& batch, int first, int m, T* g) const {
     for (int s = 0; s < m; s++) {

@@ -147,6 +147,18 @@ struct Matrix {
   INLINE int decayed_in(int row) const { return row < decaying ? decayed : 0; }
 };
 
+// rows of a gradient: those of A, in tiles of features and samples, times what lies in panels, over m samples
+template <class T>
+void panel_sums(const Matrix& q, Span rows, const T* A, ptrdiff_t tile, const T* panels, int m, Start start, T* gradient, Worker<T>& worker) {
+  for (int j = 0; j < q.width; j += PANEL) {
+    const int w = q.width - j < PANEL ? q.width - j : PANEL;
+    row_blocks<T>(rows, [&](int i, int r) INLINE_LAMBDA {
+      const Product<T> product{A + i * S, S, S, tile, panels + (ptrdiff_t)j * m, PANEL, m, start, nullptr, 0, gradient + (ptrdiff_t)i * q.ld + j, q.ld};
+      strip<Walk::along>(product, r, w, worker.ahead);
+    });
+  }
+}
+
 // rows of parameters: the shards in their order, and the update
 template <class T>
 void add_shards(const Matrix& q, Worker<T>& worker, const Descending<T>& to, Span rows) {
