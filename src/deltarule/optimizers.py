@@ -8,7 +8,7 @@ g = ∂C/∂θ, t is the number of the update from 1, and products, quotients an
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self, TypeAlias
 
 import numpy as np
@@ -216,10 +216,11 @@ _ADAM_STEP = r"\frac{\eta \, m / (1 - \beta_1^t)}{\sqrt{s / (1 - \beta_2^t)} + \
 class Adam(Optimizer):
     """m ← β₁m + (1 − β₁)g, s ← β₂s + (1 − β₂)g², θ ← θ − η m̂ / (√ŝ + ε), m̂ = m/(1 − β₁ᵗ), ŝ = s/(1 − β₂ᵗ).
 
-    Source: Kingma and Ba, arXiv:1412.6980.
+    `epsilon_hat=True` adds ε to √s before the correction, √ŝ + ε/√(1 − β₂ᵗ): the ε̂ of the paper's efficient form, which
+    TensorFlow and scikit-learn use. Source: Kingma and Ba, arXiv:1412.6980.
 
     >>> optimizer("adam(beta2=0.99)")
-    Adam(beta1=0.9, beta2=0.99, epsilon=1e-08)
+    Adam(beta1=0.9, beta2=0.99, epsilon=1e-08, epsilon_hat=False)
     """
 
     name = "adam"
@@ -228,10 +229,19 @@ class Adam(Optimizer):
     beta1: float = 0.9
     beta2: float = 0.999
     epsilon: float = 1e-8
+    epsilon_hat: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
         check(self, "beta1", "beta2", least=0, below=1)
         check(self, "epsilon", above=0)
+        if not isinstance(self.epsilon_hat, bool):
+            raise HyperparameterError(f"{self.name}: epsilon_hat is True or False, not {self.epsilon_hat!r}")
+
+    def root(self, s: Array, t: Any) -> Array:
+        """√ŝ + ε, the denominator of update t."""
+        corrected = 1 - self.beta2**t
+        epsilon = self.epsilon / corrected**0.5 if self.epsilon_hat else self.epsilon
+        return namespace(s).sqrt(s / corrected) + epsilon
 
     def moments(self, g: Array, state: State) -> tuple[Array, Array]:
         """Running means of g and g²: m and s."""
@@ -240,8 +250,7 @@ class Adam(Optimizer):
 
     def rule(self, theta: Array, g: Array, state: State, eta: Any, t: Any, decayed: Array | None) -> Next:
         m, s = self.moments(g, state)
-        root = namespace(theta).sqrt(s / (1 - self.beta2**t))
-        return theta - eta / (1 - self.beta1**t) * m / (root + self.epsilon), {"mean": m, "square": s}
+        return theta - eta / (1 - self.beta1**t) * m / self.root(s, t), {"mean": m, "square": s}
 
 
 @dataclass(frozen=True)
@@ -281,8 +290,7 @@ class AMSGrad(Adam):
         xp = namespace(theta)
         m, s = self.moments(g, state)
         r = xp.maximum(state["largest"], s)
-        root = xp.sqrt(r / (1 - self.beta2**t))
-        theta = theta - eta / (1 - self.beta1**t) * m / (root + self.epsilon)
+        theta = theta - eta / (1 - self.beta1**t) * m / self.root(r, t)
         return theta, {"mean": m, "square": s, "largest": r}
 
 
@@ -315,8 +323,7 @@ class Nadam(Adam):
         mu, mu_next = (self.beta1 * (1 - 0.5 * 0.96 ** (self.momentum_decay * k)) for k in (t, t + 1))
         p = state["product"] * mu
         ahead = mu_next / (1 - p * mu_next) * m + (1 - mu) / (1 - p) * g
-        root = namespace(theta).sqrt(s / (1 - self.beta2**t))
-        return theta - eta * ahead / (root + self.epsilon), {"mean": m, "square": s, "product": p}
+        return theta - eta * ahead / self.root(s, t), {"mean": m, "square": s, "product": p}
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,8 @@ def usual() -> dict[str, Any]:
         "theta": np.arange(8) / 8, "new_theta": np.zeros(8), "states": [], "new_states": [],
         "X": np.ones((5, 3)), "t": np.zeros((5, 2)), "weights": None, "order": np.arange(5), "ends": np.array([5]),
         "first_step": 1, "rule": 0, "constants": np.array([[0.1]]), "keys": np.zeros((1, 2), np.uint32),
-        "weight_decay": 0.0, "clip_norm": np.inf, "clip_value": np.inf, "costs": np.zeros(1), "threads": 1,
+        "decays": np.zeros(1), "clip_norm": np.inf, "clip_value": np.inf, "costs": np.zeros(1),
+        "penalties": np.zeros(1), "threads": 1,
     }  # fmt: skip
 
 
@@ -59,8 +60,8 @@ def train(**other: Any) -> int:
 
 
 def gradient(run: Any = None, **other: Any) -> float:
-    given = {k: v for k, v in usual().items() if k in ("theta", "X", "t", "weights", "weight_decay", "threads")}
-    C: float = (run or program(DENSE)).gradient(**({"gradient": np.zeros(8)} | given | other))
+    given = {k: v for k, v in usual().items() if k in ("theta", "X", "t", "weights", "threads")}
+    C: float = (run or program(DENSE)).gradient(**({"gradient": np.zeros(8), "weight_decay": 0.0} | given | other))
     return C
 
 
@@ -73,7 +74,7 @@ def steps(run: Any = None, **other: Any) -> int:
     """A step of SGD over two batches of two sequences of tokens, the second going on from the first."""
     given = {
         "theta": np.arange(30) / 30, "new_theta": np.zeros(30), "X": np.ones((4, 5), np.uint8),
-        "t": np.zeros((4, 5), np.int64), "order": np.arange(4), "ends": np.array([2, 4]), "costs": np.zeros(2),
+        "t": np.zeros((4, 5), np.int64), "order": np.arange(4), "ends": np.array([2, 4]), **numbers(2),
         "constants": np.array([[0.1]] * 2), "keys": np.zeros((2, 2), np.uint32),
         "begins": np.array([1, 0], np.uint8), "carried": np.zeros((2, 2)),
     }  # fmt: skip
@@ -96,8 +97,13 @@ def write(run: Any = None, **other: Any) -> int:
     return done
 
 
+def numbers(n: int) -> dict[str, Any]:
+    """What there is of every batch."""
+    return {name: np.zeros(n) for name in ("decays", "costs", "penalties")}
+
+
 def two(ends: Any) -> int:
-    return train(ends=np.array(ends), constants=np.ones((len(ends), 1)), costs=np.zeros(len(ends)))
+    return train(ends=np.array(ends), constants=np.ones((len(ends), 1)), **numbers(len(ends)))
 
 
 def momentum(**other: Any) -> int:
@@ -130,6 +136,9 @@ REFUSED: dict[str, Callable[[], Any]] = {
     "few weights": lambda: train(weights=np.ones(4)),
     "few costs": lambda: train(costs=np.zeros(0)),
     "many costs": lambda: train(costs=np.zeros(2)),
+    "few decays": lambda: train(decays=np.zeros(0)),
+    "few penalties": lambda: train(penalties=np.zeros(0)),
+    "penalties read-only": lambda: train(penalties=frozen(np.zeros(1))),
     "few keys": lambda: train(keys=np.zeros((0, 2), np.uint32)),
     "narrow keys": lambda: train(keys=np.zeros((1, 1), np.uint32)),
     "few constants": lambda: train(constants=np.zeros((0, 1))),

@@ -32,6 +32,7 @@ class Slice(NamedTuple):
     optimizers: Sequence[Optimizer]  # with any schedule of theirs resolved
     first_step: int  # the number of the first update, from 1
     begins: NDArray[np.bool_] | None = None  # of batches of sequences: those that go on from no batch before; None: all
+    decays: NDArray[np.float64] | None = None  # λ of each update, where it is not the settings'
 
     @property
     def batches(self) -> Iterator[NDArray[np.int64]]:
@@ -48,5 +49,6 @@ class Outcome(NamedTuple):
     theta: NDArray[Any]
     state: State
     costs: NDArray[np.float64]  # of each mini-batch before its update
+    penalties: NDArray[np.float64]  # the (λ/2) Σ W² among them
     diverged: int | None = None
     carried: NDArray[Any] | None = None  # where batches go on: the state `(m, n_state)` behind the last that was done

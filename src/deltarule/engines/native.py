@@ -433,7 +433,8 @@ def train(
     values, rest = constants(part, state)
     new_theta = np.empty_like(theta)
     new_state = {name: np.empty_like(state[name]) for name in optimizer.remembers} | rest
-    costs = np.empty(len(part.ends))
+    costs, penalties = np.empty((2, len(part.ends)))
+    decays = np.full(len(part.ends), settings.weight_decay) if part.decays is None else part.decays
     keys = np.zeros((len(net.layers), 2), np.uint32)
     for stage, layer in enumerate(net.layers, 1):
         if isinstance(layer, Dropout):
@@ -446,20 +447,22 @@ def train(
         done = program.run.train(
             theta, new_theta, [state[name] for name in optimizer.remembers],
             [new_state[name] for name in optimizer.remembers], X, t, w, part.order, part.ends,
-            part.first_step, rule, values, keys, settings.weight_decay,
+            part.first_step, rule, values, keys, decays,
             np.inf if settings.clip_norm is None else settings.clip_norm,
-            np.inf if settings.clip_value is None else settings.clip_value, costs, team, time, begins,
-            states,
+            np.inf if settings.clip_value is None else settings.clip_value, costs, penalties, team,
+            time, begins, states,
         )  # fmt: skip
     if done == updates:
         rows = int(part.ends[-1] - (part.ends[-2] if updates > 1 else 0))
-        return Outcome(new_theta, new_state, costs, carried=None if states is None else states[:rows])
+        return Outcome(new_theta, new_state, costs, penalties, carried=None if states is None else states[:rows])
     diverged = part.first_step + done
     if done == 0:
         begins_anew = part.begins is None or part.begins[0]
-        return Outcome(theta, state, costs[:0], diverged, None if begins_anew else carried)
+        return Outcome(theta, state, costs[:0], costs[:0], diverged, None if begins_anew else carried)
     first = None if part.begins is None else part.begins[:done]
-    before = Slice(part.order, part.ends[:done], part.rates[:done], part.optimizers[:done], part.first_step, first)
+    before = Slice(
+        part.order, part.ends[:done], part.rates[:done], part.optimizers[:done], part.first_step, first, decays[:done]
+    )
     outcome = train(net, theta, state, X, t, sample_weight, before, settings, carried)  # up to there
     begins_anew = part.begins is None or part.begins[done]
     return outcome._replace(diverged=diverged, carried=None if begins_anew else outcome.carried)
@@ -497,10 +500,13 @@ def _powers(part: Slice, base: float, exponent: float = 1.0, later: int = 0) -> 
     return np.array([base ** (exponent * k) for k in range(first, first + len(part.rates))])
 
 
-def _epsilon(part: Slice, state: State) -> float:
-    """ε, but no denormal number: it would count as 0, and 0/0 is in every row's padding."""
+def _epsilon(part: Slice, state: State) -> Any:
+    """ε of all updates or of each, but no denormal number: it would count as 0, and 0/0 is in every row's padding."""
     o: Any = part.optimizers[0]
-    return max(float(o.epsilon), *(float(np.finfo(value.dtype).tiny) for value in state.values()))
+    tiny = max(float(np.finfo(value.dtype).tiny) for value in state.values())
+    if not getattr(o, "epsilon_hat", False):
+        return max(float(o.epsilon), tiny)
+    return np.maximum(o.epsilon / np.sqrt(1 - _powers(part, o.beta2)), tiny)
 
 
 def _sgd(part: Slice, state: State) -> Constants:

@@ -272,26 +272,28 @@ def train(
     Where sequences go on from batch to batch, `carried` is their state before the first.
     """
     costs: list[float] = []
+    penalties: list[float] = []
     for k, (rows, rate, optimizer) in enumerate(zip(part.batches, part.rates.tolist(), part.optimizers)):
         step = part.first_step + k
         masks = dropout_masks(net, settings.seed, step, rows, theta.dtype, steps_of(net, X))
         w = None if sample_weight is None else sample_weight[rows]
         carried = None if part.begins is None or part.begins[k] else carried
+        decay = settings.weight_decay if part.decays is None else float(part.decays[k])
         with np.errstate(all="ignore"):  # what leaves the finite numbers is found below, and named
             done = backpropagate(
-                net, theta, X[rows], t[rows], weight_decay=settings.weight_decay, sample_weight=w, masks=masks,
-                state=carried,
+                net, theta, X[rows], t[rows], weight_decay=decay, sample_weight=w, masks=masks, state=carried,
             )  # fmt: skip
             C, g = done.cost, clip(_flat(net, theta, done), settings.clip_norm, settings.clip_value)
             updated, new_state = optimizer.update(theta, g, state, rate, step, net.decayed)
             if not net.trainable.all():
                 updated = np.where(net.trainable, updated, theta)
             if not (np.isfinite(C) and _all_finite(g) and _all_finite(updated)):
-                return Outcome(theta, state, np.array(costs), step, carried)
+                return Outcome(theta, state, np.array(costs), np.array(penalties), step, carried)
+            penalties.append(decay / 2 * float(np.sum(np.square(theta[net.decayed]))) if decay else 0.0)
         costs.append(float(C))
         theta, state = updated, new_state
         carried = None if part.begins is None else outgoing_state(net, done.caches)
-    return Outcome(theta, state, np.array(costs), carried=carried)
+    return Outcome(theta, state, np.array(costs), np.array(penalties), carried=carried)
 
 
 def clip(g: Array, norm: float | None, value: float | None) -> Array:

@@ -287,8 +287,8 @@ class Program {  // a network, in one precision
 
   int64_t train(const Any& theta, const AnyOut& new_theta, const std::vector<Any>& states, const std::vector<AnyOut>& new_states, const Any& X, const Any& t,
                 const std::optional<Any>& weights, const In<int64_t, 1>& order, const In<int64_t, 1>& ends, int64_t first_step, int rule,
-                const In<double, 2>& constants, const In<uint32_t, 2>& keys, double weight_decay, double clip_norm, double clip_value,
-                const Out<double, 1>& costs, int threads, const std::optional<Any>& time, const std::optional<Any>& begins, const std::optional<AnyOut>& carried) const {
+                const In<double, 2>& constants, const In<uint32_t, 2>& keys, const In<double, 1>& decays, double clip_norm, double clip_value,
+                const Out<double, 1>& costs, const Out<double, 1>& penalties, int threads, const std::optional<Any>& time, const std::optional<Any>& begins, const std::optional<AnyOut>& carried) const {
     int64_t m, before = 0;
     check_threads(threads);
     if (rule < 0 || rule >= rules || int(constants.shape(1)) != constants_of[rule] || int(states.size()) != states_of[rule]) refuse("no such rule, or not what it needs");
@@ -297,8 +297,8 @@ class Program {  // a network, in one precision
     Descent to{};
     to.order = order.data(), to.ends = ends.data(), to.batches = int64_t(batches), to.first_step = first_step;
     to.rule = Rule(rule), to.constants = constants.data(), to.n_constants = int(constants.shape(1)), to.n_states = int(states.size());
-    to.weight_decay = weight_decay, to.clip_norm = clip_norm, to.clip_value = clip_value, to.costs = costs.data();
-    if (batches == 0 || constants.shape(0) != batches || costs.size() != batches) refuse("a row of constants and a cost for every batch");
+    to.decays = decays.data(), to.clip_norm = clip_norm, to.clip_value = clip_value, to.costs = costs.data(), to.penalties = penalties.data();
+    if (batches == 0 || constants.shape(0) != batches || decays.size() != batches || costs.size() != batches || penalties.size() != batches) refuse("a row of constants, a decay, a cost and a penalty for every batch");
     if (new_states.size() != states.size() || keys.shape(0) != layers.size() || keys.shape(1) != 2) refuse("states or keys do not fit");
     for (size_t k = 0; k < batches; before = ends.data()[k++])
       if (ends.data()[k] <= before || ends.data()[k] > int64_t(order.size())) refuse("batches end in ascending order within the order of rows");
@@ -372,6 +372,6 @@ NB_MODULE(_native, m) {
            "state"_a.noconvert().none(), "new_state"_a.noconvert())
       .def("train", &Program::train, "theta"_a.noconvert(), "new_theta"_a.noconvert(), "states"_a.noconvert(), "new_states"_a.noconvert(), "X"_a.noconvert(),
            "t"_a.noconvert(), "weights"_a.noconvert().none(), "order"_a.noconvert(), "ends"_a.noconvert(), "first_step"_a, "rule"_a, "constants"_a.noconvert(),
-           "keys"_a.noconvert(), "weight_decay"_a, "clip_norm"_a, "clip_value"_a, "costs"_a.noconvert(), "threads"_a, "time"_a.noconvert() = nb::none(),
+           "keys"_a.noconvert(), "decays"_a.noconvert(), "clip_norm"_a, "clip_value"_a, "costs"_a.noconvert(), "penalties"_a.noconvert(), "threads"_a, "time"_a.noconvert() = nb::none(),
            "begins"_a.noconvert() = nb::none(), "carried"_a.noconvert() = nb::none());
 }

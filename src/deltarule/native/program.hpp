@@ -74,8 +74,9 @@ struct Descent {           // the updates of a slice
   int n_constants, n_states;
   const void* states[3];        // flat, like theta
   void* new_states[3];
-  double weight_decay, clip_norm, clip_value;  // 0 and infinity: none
-  double* costs;                // of every mini-batch before its update
+  const double* decays;         // lambda of each update
+  double clip_norm, clip_value;  // infinity: none
+  double *costs, *penalties;    // of every mini-batch before its update, and (lambda / 2) sum W^2 among them
   const uint8_t* begins;        // of mini-batches of sequences: those that go on from none; null: all
 };
 

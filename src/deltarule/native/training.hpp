@@ -24,7 +24,7 @@ struct Training {
   const T* theta;              // flat, as the result is: the next theta, or the gradient
   T* result;
   int64_t m;                   // of the batch whose gradient is wanted
-  double weight_decay;
+  double weight_decay;         // of that gradient; a descent has its own
   Chain<T> chain;
   Shares shares;
   Worker<T>* workers;
@@ -36,7 +36,7 @@ struct Training {
   } taken[2];                  // even and odd pieces
   T* squares;                  // of every row of decayed parameters, summed
   T *largest, *lengths;        // of every row of the gradient: its largest entry, its squares
-  double cost;                 // of the batch at work
+  double cost, penalty;        // of the batch at work, and what decay adds to it
   int64_t bad;                 // the first step whose cost, gradient or update was not finite
   int64_t stop;                // Python wants the call to end before this piece,
   bool over;                   // and long tiles before they are done
@@ -50,7 +50,7 @@ struct Training {
   // one batch
 
   // false if an earlier step was bad, or Python wants the call to end: then nothing is updated any more
-  bool step(Member me, const int64_t* order, int64_t m, int64_t number, Update<T>& u, bool whole) {
+  bool step(Member me, const int64_t* order, int64_t m, int64_t number, Update<T>& u, bool whole, double decay) {
     Worker<T>& worker = workers[me.id];
     double total = weight_of(order, m), sum = 0;
     if (total == 0) total = 1;  // a batch without weight has no gradient
@@ -66,7 +66,7 @@ struct Training {
         forward(me, worker, piece);
         backward(me, worker, piece);
       }
-      if (to.begins && weight_decay != 0) own_rows(worker, [&](Stage<T>& y, int row, int i) { squares[row] = row_squares(y.matrix, i); });
+      if (to.begins && decay != 0) own_rows(worker, [&](Stage<T>& y, int row, int i) { squares[row] = row_squares(y.matrix, i); });
       barrier_wait(me.barrier);
       if (const int64_t found = __atomic_load_n(&bad, __ATOMIC_RELAXED); found && found < number) return false;
       if (leaves(worker)) return false;
@@ -79,7 +79,7 @@ struct Training {
       // only a long step is asked in its middle; threads leave together, at the next piece's barrier
       if (!by_tiles() && m > PIECE && worker.patience.ends(operations * piece.m)) __atomic_store_n(&stop, worker.pieces + 1, __ATOMIC_RELAXED);
     }
-    if (me.id == 0) finish_cost(sum / total, number);
+    if (me.id == 0) finish_cost(sum / total, number, decay);
     return true;
   }
 
@@ -129,14 +129,15 @@ struct Training {
     if (me.id == 0) shares.draw(cuts, shares.cuts[~worker.pieces & 1]);
   }
 
-  void finish_cost(double mean, int64_t number) {
-    if (weight_decay != 0) {
+  void finish_cost(double mean, int64_t number, double decay) {
+    penalty = 0;
+    if (decay != 0) {
       double total = 0;
       for (int row = 0; row < chain.rows; row++) total += squares[row];
-      mean += weight_decay / 2 * total;
+      penalty = decay / 2 * total;
     }
-    cost = mean;
-    if (!(mean - mean == 0)) report(number);
+    cost = mean + penalty;
+    if (!(cost - cost == 0)) report(number);
   }
   void report(int64_t number) {
     int64_t none = 0;
@@ -334,12 +335,12 @@ struct Training {
     for (int64_t k = 0; k < to.batches; first = to.ends[k++]) {
       const int64_t m = to.ends[k] - first;
       const int64_t number = to.first_step + k;
-      Update<T> u{to.rule, {}, T(0), T(to.weight_decay), T(to.clip_value)};
+      Update<T> u{to.rule, {}, T(0), T(to.decays[k]), T(to.clip_value)};
       for (int c = 0; c < to.n_constants; c++) u.k[c] = T(to.constants[k * to.n_constants + c]);
       const bool whole = m > PIECE || to.clip_norm < __builtin_inf();
-      if (!step(me, to.order + first, m, number, u, whole)) return;
+      if (!step(me, to.order + first, m, number, u, whole, to.decays[k])) return;
       if (whole) update_whole(me, worker, u);
-      if (me.id == 0) to.costs[k] = cost;
+      if (me.id == 0) to.costs[k] = cost, to.penalties[k] = penalty;
       const T seen = deltarule::DELTARULE_ISA::sum(worker.watch);
       if (seen != seen) report(number);
     }
@@ -360,7 +361,7 @@ struct Training {
 
   void whole_gradient(Member me) {
     Update<T> u{Rule::sgd, {}, T(0), T(weight_decay), T(__builtin_inf())};
-    if (!step(me, nullptr, m, 1, u, true)) return;
+    if (!step(me, nullptr, m, 1, u, true, weight_decay)) return;
     own_rows(workers[me.id], [&](Stage<T>& y, int, int i) {
       if (y.trainable) finish_gradient(whole_row(y.matrix, i), p, u);
     });
@@ -439,18 +440,20 @@ struct Training {
 
 template <class T>
 double gradient(const Network& net, const void* theta, const Samples& data, int64_t m, double weight_decay, void* gradient, int threads) {
-  Training<T> job{&data, nullptr, static_cast<const T*>(theta), static_cast<T*>(gradient), m, weight_decay, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, 0, 0, 0, false, 6. * net.products * (data.steps ? data.steps : 1), nullptr, nullptr, false, 0, false};
+  Training<T> job{&data, nullptr, static_cast<const T*>(theta), static_cast<T*>(gradient), m, weight_decay, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, 0, 0, 0, 0, false, 6. * net.products * (data.steps ? data.steps : 1), nullptr, nullptr, false, 0, false};
   Training<T>::prepare(job, net, nullptr, threads, int(m < PIECE ? m : PIECE), 0, true, false, [&] { team_run(threads, Training<T>::run, &job); });
   return job.cost;
 }
 
 template <class T>
 int64_t train(const Network& net, const void* theta, void* new_theta, const Samples& data, const Masks& masks, const Descent& to, int threads) {
-  Training<T> job{&data, &to, static_cast<const T*>(theta), static_cast<T*>(new_theta), 0, to.weight_decay, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, 0, 0, 0, false, 6. * net.products * (data.steps ? data.steps : 1), nullptr, nullptr, false, 0, false};
+  Training<T> job{&data, &to, static_cast<const T*>(theta), static_cast<T*>(new_theta), 0, 0, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, 0, 0, 0, 0, false, 6. * net.products * (data.steps ? data.steps : 1), nullptr, nullptr, false, 0, false};
   int64_t most = 0;
   for (int64_t k = 0, first = 0; k < to.batches; first = to.ends[k++]) most = to.ends[k] - first > most ? to.ends[k] - first : most;
   const bool whole = most > PIECE || to.clip_norm < __builtin_inf();
-  const bool online = !data.steps && most <= FEW && !whole && to.weight_decay == 0 && to.rule != Rule::adamw;
+  bool decays = false;
+  for (int64_t k = 0; k < to.batches; k++) decays = decays || to.decays[k] != 0;
+  const bool online = !data.steps && most <= FEW && !whole && !decays && to.rule != Rule::adamw;
   Training<T>::prepare(job, net, &masks, threads, int(most < PIECE ? most : PIECE), to.n_states, whole, online, [&] { team_run(threads, Training<T>::run, &job); });
   return job.bad ? job.bad - to.first_step : to.batches;
 }
