@@ -117,6 +117,7 @@ class NativeMLP:
         intercept_grads: Any, layer_units: Any,
     ) -> None:  # fmt: skip
         found = self._own()
+        self._coef_indptr, self._intercept_indptr = _places(self.coefs_)
         data = self._data(X, y, sample_weight, found.theta.dtype)
         total = len(y) if sample_weight is None else sample_weight.sum()
         constant = 0.0 if data.constants is None else np.average(data.constants, weights=sample_weight)
@@ -277,9 +278,18 @@ class Held(NamedTuple):
     weights: Any
 
 
+def _places(coefs: Any) -> tuple[list[tuple[int, int, tuple[int, int]]], list[tuple[int, int]]]:
+    """Where scikit-learn's packed vector has each array, for those who call its `_loss_grad_lbfgs`."""
+    sizes = [c.size for c in coefs] + [c.shape[1] for c in coefs]
+    ends = np.cumsum(sizes).tolist()
+    both = list(zip([0, *ends[:-1]], ends))
+    n = len(coefs)
+    return [(*place, c.shape) for place, c in zip(both[:n], coefs)], both[n:]
+
+
 def _rows(X: Any) -> NDArray[Any]:
-    """X as the engine reads it: by rows, aligned."""
-    return np.require(X, requirements=["C", "A"])
+    """X as the engine reads it: float32 or float64, by rows, aligned; whole numbers are what they are, and no pixels."""
+    return np.require(X, None if X.dtype in (np.float32, np.float64) else np.float64, ["C", "A"])
 
 
 def _shuffled(order: NDArray[np.int64], random: np.random.RandomState) -> NDArray[np.int64]:
