@@ -353,13 +353,16 @@ def test_training_steps_use_these_masks() -> None:
     net = dr.Network(layers, input_shape=(3,), dtype="float64")
     X, t = np.random.default_rng(0).normal(size=(8, 3)), np.array([0, 1, 1, 0, 1, 0, 0, 1])
     theta, batches, costs = net.theta.copy(), [np.arange(4), np.arange(4, 8)], []
+    thetas = []
     for step, rows in enumerate(batches, 1):
         masks = textbook.dropout_masks(net, 5, step, rows, np.float64)
         C, g = textbook.cost_and_gradient(net, theta, X[rows], t[rows], masks=masks)
         theta, costs = theta - 0.1 * g, [*costs, float(C)]
-    part = Slice(np.arange(8), np.array([4, 8]), np.array([0.1, 0.1]), [SGD(), SGD()], first_step=1)
+        thetas.append(theta)
+    part = Slice(np.arange(8), np.array([4, 8]), np.array([0.1, 0.1]), [SGD(), SGD()], first_step=1, keeps=np.array([1]))
     outcome = textbook.train(net, net.theta, SGD().begin(net.theta), X, t, None, part, Settings(seed=5))
     np.testing.assert_allclose(outcome.theta, theta, rtol=1e-14)
+    np.testing.assert_allclose(outcome.kept, thetas[:1], rtol=1e-14)
     assert outcome.costs.tolist() == costs
     assert outcome.diverged is None
     dr.train(

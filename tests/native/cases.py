@@ -113,6 +113,8 @@ def same_descent(net: Network, todo: Slice, X: Array, t: Array, w: Array | None 
     assert found.diverged == expected.diverged
     close(found.theta, expected.theta)
     close(found.costs, expected.costs)
+    close(found.penalties, expected.penalties)
+    close(found.kept, expected.kept)
     assert found.state.keys() == expected.state.keys()
     for name, value in expected.state.items():
         learns = net.trainable if value.shape == net.theta.shape else slice(None)

@@ -137,13 +137,16 @@ def cut(todo: Slice, places: list[int]) -> list[Slice]:
 def test_slices(rule: str, variant: str, dtype: str, places: set[int], threads: int) -> None:
     net, X, t, clips = problem(variant, dtype)
     todo = part(sizes(20), optimizer(rule), m=90)
-    whole = descend(native, net, todo, X, t, **clips)
-    theta, state, costs = net.theta, todo.optimizers[0].begin(net.theta), []
+    keeps = np.array(sorted(places), np.int64)
+    whole = descend(native, net, todo._replace(keeps=keeps), X, t, **clips)
+    theta, state, costs, kept = net.theta, todo.optimizers[0].begin(net.theta), [], []
     for piece in cut(todo, sorted(places)):
         outcome = native.train(net, theta, state, X, t, None, piece, Settings(7, threads=threads, **clips))
         theta, state = outcome.theta, outcome.state
         costs.append(outcome.costs)
+        kept.append(theta)
     assert bits(outcome._replace(costs=np.concatenate(costs))) == bits(whole)
+    np.testing.assert_array_equal(np.reshape(kept[:-1], (-1, net.size)), whole.kept)
 
 
 class EveryStep(Callback):

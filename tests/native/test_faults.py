@@ -50,7 +50,7 @@ def usual() -> dict[str, Any]:
         "X": np.ones((5, 3)), "t": np.zeros((5, 2)), "weights": None, "order": np.arange(5), "ends": np.array([5]),
         "first_step": 1, "rule": 0, "constants": np.array([[0.1]]), "keys": np.zeros((1, 2), np.uint32),
         "decays": np.zeros(1), "clip_norm": np.inf, "clip_value": np.inf, "costs": np.zeros(1),
-        "penalties": np.zeros(1), "threads": 1,
+        "penalties": np.zeros(1), "keeps": np.zeros(0, np.int64), "kept": np.zeros((0, 8)), "threads": 1,
     }  # fmt: skip
 
 
@@ -76,7 +76,7 @@ def steps(run: Any = None, **other: Any) -> int:
         "theta": np.arange(30) / 30, "new_theta": np.zeros(30), "X": np.ones((4, 5), np.uint8),
         "t": np.zeros((4, 5), np.int64), "order": np.arange(4), "ends": np.array([2, 4]), **numbers(2),
         "constants": np.array([[0.1]] * 2), "keys": np.zeros((2, 2), np.uint32),
-        "begins": np.array([1, 0], np.uint8), "carried": np.zeros((2, 2)),
+        "begins": np.array([1, 0], np.uint8), "carried": np.zeros((2, 2)), "kept": np.zeros((0, 30)),
     }  # fmt: skip
     done: int = (run or text()).train(**(usual() | given | other))
     return done
@@ -139,6 +139,11 @@ REFUSED: dict[str, Callable[[], Any]] = {
     "few decays": lambda: train(decays=np.zeros(0)),
     "few penalties": lambda: train(penalties=np.zeros(0)),
     "penalties read-only": lambda: train(penalties=frozen(np.zeros(1))),
+    "a place for too few kept": lambda: train(keeps=np.array([1])),
+    "kept read-only": lambda: train(keeps=np.array([1]), kept=frozen(np.zeros((1, 8)))),
+    "kept before the first update": lambda: train(keeps=np.array([0]), kept=np.zeros((1, 8))),
+    "kept behind the last update": lambda: train(keeps=np.array([2]), kept=np.zeros((1, 8))),
+    "kept twice": lambda: train(keeps=np.array([1, 1]), kept=np.zeros((2, 8))),
     "few keys": lambda: train(keys=np.zeros((0, 2), np.uint32)),
     "narrow keys": lambda: train(keys=np.zeros((1, 1), np.uint32)),
     "few constants": lambda: train(constants=np.zeros((0, 1))),
@@ -293,7 +298,8 @@ def test_what_is_right_is_taken() -> None:
 
 def test_read_only_inputs_are_taken() -> None:
     given = {name: frozen(value.copy()) if isinstance(value, np.ndarray) else value for name, value in usual().items()}
-    given |= {"new_theta": np.zeros(8), "costs": np.zeros(1)}
+    given |= {"new_theta": np.zeros(8)} | {name: np.zeros(1) for name in ("costs", "penalties")}
+    given["kept"] = np.zeros((0, 8))
     assert program(DENSE).train(**given) == 1
 
 

@@ -41,6 +41,13 @@ def test_descents(
     }  # fmt: skip
     w = weights(net, m) if weighted else None
     todo = part(sizes, calm(rule), first_step=first_step)
+    if data.draw(st.booleans()):
+        updates = st.sets(st.integers(1, len(sizes)))
+        todo = todo._replace(keeps=np.array(sorted(data.draw(updates)), np.int64))
+        if rule != "adamw":
+            decay = st.sampled_from([0.0, 0.1, 0.3])
+            decays = data.draw(st.lists(decay, min_size=len(sizes), max_size=len(sizes)))
+            todo = todo._replace(decays=np.array(decays))
     if w is not None and len(sizes) > 1:
         todo.order[: sizes[0]] = np.flatnonzero(w == 0)[0] if (w == 0).any() else 0
     same_descent(net, todo, features(net, m), targets(net, m), w, **given)

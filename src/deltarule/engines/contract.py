@@ -33,6 +33,7 @@ class Slice(NamedTuple):
     first_step: int  # the number of the first update, from 1
     begins: NDArray[np.bool_] | None = None  # of batches of sequences: those that go on from no batch before; None: all
     decays: NDArray[np.float64] | None = None  # λ of each update, where it is not the settings'
+    keeps: NDArray[np.int64] | None = None  # how many updates lie before each θ that is wanted along the way
 
     @property
     def batches(self) -> Iterator[NDArray[np.int64]]:
@@ -52,3 +53,4 @@ class Outcome(NamedTuple):
     penalties: NDArray[np.float64]  # the (λ/2) Σ W² among them
     diverged: int | None = None
     carried: NDArray[Any] | None = None  # where batches go on: the state `(m, n_state)` behind the last that was done
+    kept: NDArray[Any] | None = None  # `(n, |θ|)`: each θ that was wanted along the way

@@ -434,6 +434,8 @@ def train(
     new_theta = np.empty_like(theta)
     new_state = {name: np.empty_like(state[name]) for name in optimizer.remembers} | rest
     costs, penalties = np.empty((2, len(part.ends)))
+    keeps = np.zeros(0, np.int64) if part.keeps is None else part.keeps
+    kept = np.empty((len(keeps), net.size), theta.dtype)
     decays = np.full(len(part.ends), settings.weight_decay) if part.decays is None else part.decays
     keys = np.zeros((len(net.layers), 2), np.uint32)
     for stage, layer in enumerate(net.layers, 1):
@@ -449,20 +451,22 @@ def train(
             [new_state[name] for name in optimizer.remembers], X, t, w, part.order, part.ends,
             part.first_step, rule, values, keys, decays,
             np.inf if settings.clip_norm is None else settings.clip_norm,
-            np.inf if settings.clip_value is None else settings.clip_value, costs, penalties, team,
-            time, begins, states,
+            np.inf if settings.clip_value is None else settings.clip_value, costs, penalties, keeps, kept,
+            team, time, begins, states,
         )  # fmt: skip
     if done == updates:
         rows = int(part.ends[-1] - (part.ends[-2] if updates > 1 else 0))
-        return Outcome(new_theta, new_state, costs, penalties, carried=None if states is None else states[:rows])
+        carried = None if states is None else states[:rows]
+        return Outcome(new_theta, new_state, costs, penalties, None, carried, kept)
     diverged = part.first_step + done
     if done == 0:
         begins_anew = part.begins is None or part.begins[0]
-        return Outcome(theta, state, costs[:0], costs[:0], diverged, None if begins_anew else carried)
+        return Outcome(theta, state, costs[:0], costs[:0], diverged, None if begins_anew else carried, kept[:0])
     first = None if part.begins is None else part.begins[:done]
     before = Slice(
-        part.order, part.ends[:done], part.rates[:done], part.optimizers[:done], part.first_step, first, decays[:done]
-    )
+        part.order, part.ends[:done], part.rates[:done], part.optimizers[:done], part.first_step, first, decays[:done],
+        keeps[keeps <= done],
+    )  # fmt: skip
     outcome = train(net, theta, state, X, t, sample_weight, before, settings, carried)  # up to there
     begins_anew = part.begins is None or part.begins[done]
     return outcome._replace(diverged=diverged, carried=None if begins_anew else outcome.carried)

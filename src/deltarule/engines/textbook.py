@@ -273,6 +273,7 @@ def train(
     """
     costs: list[float] = []
     penalties: list[float] = []
+    kept: list[NDArray[Any]] = []
     for k, (rows, rate, optimizer) in enumerate(zip(part.batches, part.rates.tolist(), part.optimizers)):
         step = part.first_step + k
         masks = dropout_masks(net, settings.seed, step, rows, theta.dtype, steps_of(net, X))
@@ -288,12 +289,14 @@ def train(
             if not net.trainable.all():
                 updated = np.where(net.trainable, updated, theta)
             if not (np.isfinite(C) and _all_finite(g) and _all_finite(updated)):
-                return Outcome(theta, state, np.array(costs), np.array(penalties), step, carried)
+                return Outcome(theta, state, np.array(costs), np.array(penalties), step, carried, np.reshape(kept, (-1, net.size)))
             penalties.append(decay / 2 * float(np.sum(np.square(theta[net.decayed]))) if decay else 0.0)
         costs.append(float(C))
         theta, state = updated, new_state
+        if part.keeps is not None and k + 1 in part.keeps:
+            kept.append(theta)
         carried = None if part.begins is None else outgoing_state(net, done.caches)
-    return Outcome(theta, state, np.array(costs), np.array(penalties), carried=carried)
+    return Outcome(theta, state, np.array(costs), np.array(penalties), None, carried, np.reshape(kept, (-1, net.size)))
 
 
 def clip(g: Array, norm: float | None, value: float | None) -> Array:

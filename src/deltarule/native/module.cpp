@@ -288,7 +288,8 @@ class Program {  // a network, in one precision
   int64_t train(const Any& theta, const AnyOut& new_theta, const std::vector<Any>& states, const std::vector<AnyOut>& new_states, const Any& X, const Any& t,
                 const std::optional<Any>& weights, const In<int64_t, 1>& order, const In<int64_t, 1>& ends, int64_t first_step, int rule,
                 const In<double, 2>& constants, const In<uint32_t, 2>& keys, const In<double, 1>& decays, double clip_norm, double clip_value,
-                const Out<double, 1>& costs, const Out<double, 1>& penalties, int threads, const std::optional<Any>& time, const std::optional<Any>& begins, const std::optional<AnyOut>& carried) const {
+                const Out<double, 1>& costs, const Out<double, 1>& penalties, const In<int64_t, 1>& keeps, const AnyOut& kept, int threads, const std::optional<Any>& time, const std::optional<Any>& begins,
+                const std::optional<AnyOut>& carried) const {
     int64_t m, before = 0;
     check_threads(threads);
     if (rule < 0 || rule >= rules || int(constants.shape(1)) != constants_of[rule] || int(states.size()) != states_of[rule]) refuse("no such rule, or not what it needs");
@@ -305,6 +306,9 @@ class Program {  // a network, in one precision
     for (size_t k = 0; k < order.size(); k++)
       if (order.data()[k] < 0 || order.data()[k] >= m) refuse("the order names row " + std::to_string(order.data()[k]) + " of " + std::to_string(m));
     check_tokens(data, int64_t(order.size()), order.data());
+    for (size_t k = 0; k < keeps.size(); k++)
+      if (keeps.data()[k] <= (k ? keeps.data()[k - 1] : 0) || keeps.data()[k] > int64_t(batches)) refuse("updates to keep are named in ascending order, from 1");
+    to.keeps = keeps.data(), to.n_keeps = int64_t(keeps.size()), to.kept = data_of(kept, "kept", type, keeps.size() * size);
     const void* from = data_of(theta, "theta", type, size);
     void* into = data_of(new_theta, "new theta", type, size);
     for (size_t k = 0; k < states.size(); k++) to.states[k] = data_of(states[k], "state", type, size), to.new_states[k] = data_of(new_states[k], "new state", type, size);
@@ -372,6 +376,6 @@ NB_MODULE(_native, m) {
            "state"_a.noconvert().none(), "new_state"_a.noconvert())
       .def("train", &Program::train, "theta"_a.noconvert(), "new_theta"_a.noconvert(), "states"_a.noconvert(), "new_states"_a.noconvert(), "X"_a.noconvert(),
            "t"_a.noconvert(), "weights"_a.noconvert().none(), "order"_a.noconvert(), "ends"_a.noconvert(), "first_step"_a, "rule"_a, "constants"_a.noconvert(),
-           "keys"_a.noconvert(), "decays"_a.noconvert(), "clip_norm"_a, "clip_value"_a, "costs"_a.noconvert(), "penalties"_a.noconvert(), "threads"_a, "time"_a.noconvert() = nb::none(),
+           "keys"_a.noconvert(), "decays"_a.noconvert(), "clip_norm"_a, "clip_value"_a, "costs"_a.noconvert(), "penalties"_a.noconvert(), "keeps"_a.noconvert(), "kept"_a.noconvert(), "threads"_a, "time"_a.noconvert() = nb::none(),
            "begins"_a.noconvert() = nb::none(), "carried"_a.noconvert() = nb::none());
 }

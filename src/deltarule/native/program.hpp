@@ -77,6 +77,9 @@ struct Descent {           // the updates of a slice
   const double* decays;         // lambda of each update
   double clip_norm, clip_value;  // infinity: none
   double *costs, *penalties;    // of every mini-batch before its update, and (lambda / 2) sum W^2 among them
+  const int64_t* keeps;         // the updates, counted from 1, behind which theta is wanted, too
+  int64_t n_keeps;
+  void* kept;                   // [n_keeps][size]
   const uint8_t* begins;        // of mini-batches of sequences: those that go on from none; null: all
 };
 

@@ -46,6 +46,7 @@ struct Training {
   bool sum_steps;              // the costs of a sequence's steps add up
   int n_state;
   bool far;                    // parameters and state do not stay near a core by themselves
+  int64_t size;                // of theta
 
   // one batch
 
@@ -331,7 +332,7 @@ struct Training {
     const Descent& to = *descent;
     Worker<T>& worker = workers[me.id];
     worker.ahead = {nullptr, nullptr, static_cast<const char*>(data->X), data->bytes, to.order, to.order, to.order + to.ends[to.batches - 1]};
-    int64_t first = 0;
+    int64_t first = 0, keeps = 0;
     for (int64_t k = 0; k < to.batches; first = to.ends[k++]) {
       const int64_t m = to.ends[k] - first;
       const int64_t number = to.first_step + k;
@@ -343,7 +344,14 @@ struct Training {
       if (me.id == 0) to.costs[k] = cost, to.penalties[k] = penalty;
       const T seen = deltarule::DELTARULE_ISA::sum(worker.watch);
       if (seen != seen) report(number);
+      if (keeps < to.n_keeps && to.keeps[keeps] == k + 1) keep(me, keeps++);
     }
+  }
+
+  // theta as it is now; nobody changes it before the barrier of the next step
+  void keep(Member me, int64_t k) const {
+    barrier_wait(me.barrier);
+    each_part(me, [&](const Stage<T>& y, Span rows) { y.empty(p.theta, static_cast<T*>(descent->kept) + k * size, rows); });
   }
 
   static void run(void* context, Member me) {
@@ -418,7 +426,7 @@ struct Training {
   template <class F>
   static void prepare(Training& self, const Network& net, const Masks* masks, int threads, int samples, int states, bool whole, bool online, F&& f) {
     const bool sequences = self.data->steps > 0;
-    self.sum_steps = net.sum, self.n_state = net.n_state;
+    self.sum_steps = net.sum, self.n_state = net.n_state, self.size = net.size;
     Memory objects((1 + sequences * threads) * (Chain<T>::objects(net) + sizeof(Chain<T>)) + threads * (sizeof(Worker<T>) + 64) + Shares::bytes(threads) + 128);
     self.workers = take<Worker<T>>(objects, threads);
     self.shares.place(objects, threads), self.shares.begin(threads);
@@ -440,14 +448,14 @@ struct Training {
 
 template <class T>
 double gradient(const Network& net, const void* theta, const Samples& data, int64_t m, double weight_decay, void* gradient, int threads) {
-  Training<T> job{&data, nullptr, static_cast<const T*>(theta), static_cast<T*>(gradient), m, weight_decay, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, 0, 0, 0, 0, false, 6. * net.products * (data.steps ? data.steps : 1), nullptr, nullptr, false, 0, false};
+  Training<T> job{&data, nullptr, static_cast<const T*>(theta), static_cast<T*>(gradient), m, weight_decay, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, 0, 0, 0, 0, false, 6. * net.products * (data.steps ? data.steps : 1), nullptr, nullptr, false, 0, false, 0};
   Training<T>::prepare(job, net, nullptr, threads, int(m < PIECE ? m : PIECE), 0, true, false, [&] { team_run(threads, Training<T>::run, &job); });
   return job.cost;
 }
 
 template <class T>
 int64_t train(const Network& net, const void* theta, void* new_theta, const Samples& data, const Masks& masks, const Descent& to, int threads) {
-  Training<T> job{&data, &to, static_cast<const T*>(theta), static_cast<T*>(new_theta), 0, 0, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, 0, 0, 0, 0, false, 6. * net.products * (data.steps ? data.steps : 1), nullptr, nullptr, false, 0, false};
+  Training<T> job{&data, &to, static_cast<const T*>(theta), static_cast<T*>(new_theta), 0, 0, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, 0, 0, 0, 0, false, 6. * net.products * (data.steps ? data.steps : 1), nullptr, nullptr, false, 0, false, 0};
   int64_t most = 0;
   for (int64_t k = 0, first = 0; k < to.batches; first = to.ends[k++]) most = to.ends[k] - first > most ? to.ends[k] - first : most;
   const bool whole = most > PIECE || to.clip_norm < __builtin_inf();
