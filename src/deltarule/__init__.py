@@ -62,6 +62,10 @@ from deltarule.writing import generate
 
 
 def __getattr__(name: str) -> Any:
+    if name in ("MLPClassifier", "MLPRegressor"):  # scikit-learn takes longer to import than all the rest
+        from deltarule import estimators
+
+        return getattr(estimators, name)
     if name == "__version__":  # looked up when asked: importlib.metadata takes as long as the rest
         from importlib.metadata import version
 
@@ -96,6 +100,8 @@ __all__ = [
     "HyperparameterError",
     "InverseTimeDecay",
     "JSONLines",
+    "MLPClassifier",
+    "MLPRegressor",
     "MaxPool",
     "MeanPool",
     "Minimum",

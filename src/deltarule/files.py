@@ -3,6 +3,7 @@
     model       {"deltarule": JSON text: format, network, cost, dtype, …}
                 arrays "1.W", "1.b", …  and "preprocessing.mean", … where the model has them
     checkpoint  {"deltarule checkpoint": JSON text, "sha256": of that text and of every array}
+    estimator   {"deltarule estimator": JSON text, "sha256": likewise}
 
 What the JSON must hold is said by whoever writes it (network.py, checkpoint.py); here stand the container, how it comes
 to disk whole or not at all, and its faults. What a reader takes is bounded by the file's own size.
@@ -26,7 +27,7 @@ from numpy.typing import NDArray
 from deltarule.errors import FileFormatError, NewerFormatError
 
 __all__ = [
-    "CHECKPOINT", "MODEL", "Kind", "as_text", "check_arrays", "fields", "leftovers", "read", "sweep", "write",
+    "CHECKPOINT", "ESTIMATOR", "MODEL", "Kind", "as_text", "check_arrays", "fields", "leftovers", "read", "sweep", "write",
     "write_bytes",
 ]  # fmt: skip
 
@@ -42,6 +43,8 @@ class Kind(NamedTuple):
 
 MODEL = Kind("deltarule", "model", 1, False)
 CHECKPOINT = Kind("deltarule checkpoint", "checkpoint", 1, True)
+ESTIMATOR = Kind("deltarule estimator", "estimator", 1, True)
+READ_BY = {MODEL: "load", CHECKPOINT: "train(resume=…)", ESTIMATOR: "MLPClassifier.load or MLPRegressor.load"}
 
 CHECKSUM = "sha256"
 LONGEST_HEADER = 1 << 22  # bytes of the container's header, metadata included
@@ -139,6 +142,9 @@ def read(path: str | Path, kind: Kind = MODEL) -> tuple[dict[str, NDArray[Any]],
             raise ValueError(f"it claims a header of {longest:,} bytes, and at most {LONGEST_HEADER:,} are read")
         with safe_open(path, framework="numpy") as f:
             header = f.metadata() or {}
+            others = [f"{k.name}: {by} reads it" for k, by in READ_BY.items() if k.key in header and k != kind]
+            if others:
+                raise FileFormatError(f"{path}: not a deltarule {kind.name} file, but a deltarule {others[0]}")
             metadata = _metadata(path, header.get(kind.key), kind)
             names = list(f.keys())
             if len(names) > MOST_ARRAYS:

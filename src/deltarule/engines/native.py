@@ -41,7 +41,7 @@ except ImportError as error:  # a pure-Python installation
     _native, _MISSING = None, str(error)
 
 __all__ = [
-    "build", "check_environment", "check_threads", "cost_and_gradient", "generate", "installed", "objection", "outputs",
+    "at_most", "build", "check_environment", "check_threads", "cost_and_gradient", "generate", "installed", "most_threads", "objection", "outputs",
     "outputs_of_sequences", "resolve_threads", "train", "unavailable",
 ]  # fmt: skip
 
@@ -250,11 +250,27 @@ def resolve_threads(threads: int | None) -> int | None:
 
 
 def most_threads() -> int:
-    """The processors, or as few as $OMP_NUM_THREADS allows (joblib sets it in its workers; "4,2" is for others)."""
+    """The processors, or as few as $OMP_NUM_THREADS allows (joblib sets it in its workers; "4,2" is for others).
+
+    Within `at_most`, no more than there.
+    """
     text = os.environ.get("OMP_NUM_THREADS", "").strip()
     allowed = int(text) if text.isdecimal() and len(text) < 6 else 0
     processors: int = _native.processors()
-    return min(processors, allowed) if allowed else processors
+    return min(processors, allowed or processors, getattr(_bound, "threads", processors))
+
+
+_bound = threading.local()
+
+
+@contextmanager
+def at_most(threads: int) -> Iterator[None]:
+    """Within, calls of this Python thread that name no number of threads take no more than this; fewer if that helps."""
+    before, _bound.threads = getattr(_bound, "threads", MOST_THREADS), threads
+    try:
+        yield
+    finally:
+        _bound.threads = before
 
 
 def check_threads(what: str, threads: Any) -> int:

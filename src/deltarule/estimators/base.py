@@ -1,6 +1,7 @@
-"""What both estimators share: the network behind scikit-learn's attributes, its descent epoch by epoch, and L-BFGS.
+"""What both estimators share: validation and labels are scikit-learn's, the network, its costs and its learning ours.
 
-    C = (1/Σw) Σᵢ wᵢ C⁽ⁱ⁾ + (α / 2 Σw) Σ W²          of a mini-batch; scikit-learn divides its decay by the samples, too
+scikit-learn's own class is the parent. Its numerical half, which methods of the same names take the place of here, is
+private to it; `REPLACED` is held against the version that is installed.
 
 Random numbers are drawn as scikit-learn draws them, in its order: initial weights, the validation split, and the order of
 every epoch. So the same `random_state` gives the same network, but for the rounding of sums.
@@ -8,71 +9,83 @@ every epoch. So the same `random_state` gives the same network, but for the roun
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+import copy
+from contextlib import AbstractContextManager, nullcontext
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any, NamedTuple, Self
 
 import numpy as np
-import scipy.optimize
 from numpy.typing import NDArray
-from scipy.sparse import issparse
 from scipy.special import xlogy
 from sklearn.base import is_classifier
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.callback import CallbackSupportMixin
+from sklearn.metrics import check_scoring, get_scorer_names
 from sklearn.model_selection import train_test_split
-from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
-from sklearn.utils.fixes import _get_additional_lbfgs_options_dict
-from sklearn.utils.optimize import _check_optimize_result
-from sklearn.utils.validation import validate_data
+from sklearn.utils import check_random_state, column_or_1d
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from deltarule import engines
-from deltarule.architecture import Architecture
-from deltarule.engines import Settings, Slice
+from deltarule.engines import native
+from deltarule.estimators import descent, minimisation, storing
+from deltarule.estimators.drawing import drawing
+from deltarule.estimators.networks import OUTPUTS, build, hidden_sizes, per_layer
 from deltarule.estimators.parameters import Parameters
-from deltarule.layers import Dense
-from deltarule.optimizers import SGD, Adam, Momentum, Nesterov, Optimizer
+from deltarule.estimators.samples import Held, Samples, as_rows
+from deltarule.estimators.tasks import Tasks
 
-__all__ = ["NativeMLP"]
+__all__ = ["ADDED", "NativeMLP"]
 
-DENSE_AT_A_TIME = 1 << 22  # numbers of a sparse matrix that are written out in one go
-OUTPUT = {"logistic": "sigmoid", "softmax": "softmax", "identity": "identity", "exp": "exp"}
-SKIPPED = ("_parameters",)  # of the state that is pickled: it follows from the rest
-
-
-class Data(NamedTuple):
-    """What a fit learns from, as the engine takes it: X dense or sparse by rows, targets, weights."""
-
-    X: Any
-    t: NDArray[Any]
-    weights: NDArray[Any] | None
-    constants: NDArray[Any] | None  # what scikit-learn's loss has beyond C⁽ⁱ⁾, of each sample
-
-    def dense(self, rows: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]:
-        """These rows, written out."""
-        w = None if self.weights is None else self.weights[rows]
-        return np.ascontiguousarray(self.X[rows].toarray()), self.t[rows], w
+REPLACED = ("_fit", "_initialize", "_forward_pass_fast", "_loss_grad_lbfgs", "_validate_input", "_predict", "_score")
+ADDED: dict[str, list[Any]] = {  # to scikit-learn's own constraints, for both
+    "activation": [str, "array-like"],
+    "dropout": [Interval(Real, 0, 1, closed="left"), "array-like"],
+    "output_activation": [StrOptions(set(OUTPUTS)), None],
+    "scoring": [StrOptions({"loss", *get_scorer_names()}), callable, None],
+    "n_jobs": [Integral, None],
+}
 
 
-class NativeMLP:
+SKIPPED = ("_parameters", "_made_of")  # of the state that is pickled: they follow from the rest
+
+
+class Best(NamedTuple):
+    """The weights that did best, at what, and after how many epochs."""
+
+    value: float
+    epoch: int
+    theta: NDArray[Any]
+
+
+class NativeMLP(CallbackSupportMixin):  # type: ignore[misc]
     """Takes the place of the numerical half of scikit-learn's `BaseMultilayerPerceptron`."""
+
+    def __init_subclass__(cls) -> None:
+        missing = [name for name in REPLACED if not any(name in vars(base) for base in cls.__mro__[2:])]
+        if missing:
+            import sklearn
+
+            raise ImportError(
+                f"deltarule's estimators stand on scikit-learn's networks, and those of version {sklearn.__version__} "
+                f"have no {', '.join(missing)} any more; install scikit-learn 1.9"
+            )
 
     # the network
 
     def _network(self: Any) -> Parameters:
         """The parameters as a network; those in `coefs_` and `intercepts_` count."""
         found: Parameters | None = self.__dict__.get("_parameters")
-        shapes = [c.shape for c in self.coefs_]
-        if found is None or [c.shape for c in found.coefs] != shapes or found.theta.dtype != self.coefs_[0].dtype:
-            sizes = [shape[1] for shape in shapes]
-            f = {"logistic": "sigmoid"}.get(self.activation, self.activation)
-            layers = [Dense(n, f) for n in sizes[:-1]] + [Dense(sizes[-1], OUTPUT[self.out_activation_])]
-            net = Architecture(layers, input_shape=shapes[0][:1])
-            found = self._parameters = Parameters(net, self.coefs_, self.intercepts_)
+        made_of = (self.activation, self.dropout, self.out_activation_)
+        same = found is not None and all(a is b for a, b in zip(self._made_of, made_of))
+        if found is None or not same or not found.fits(self.coefs_):
+            sizes = [self.coefs_[0].shape[0], *(c.shape[1] for c in self.coefs_)]
+            found, self._made_of = Parameters(build(self, sizes), self.coefs_, self.intercepts_), made_of
+            self._parameters = found
         return found
 
     def _own(self: Any) -> Parameters:
         """The same, to be trained: the lists are views of θ from here on."""
-        found = self._network()
+        found: Parameters = self._network()
         found.read(self.coefs_, self.intercepts_)
         self.coefs_, self.intercepts_ = list(found.coefs), list(found.intercepts)
         return found
@@ -81,249 +94,230 @@ class NativeMLP:
         state: dict[str, Any] = super().__getstate__().copy()  # type: ignore[misc]
         return {name: value for name, value in state.items() if name not in SKIPPED}
 
+    def _threads(self: Any) -> AbstractContextManager[None]:
+        """Within, as many threads as `n_jobs` allows, and no more than help."""
+        if self.n_jobs == 0:
+            raise ValueError("n_jobs == 0 has no meaning; it is a number of threads, -1 for all processors, or None")
+        if self.n_jobs is None or not native.installed():
+            return nullcontext()
+        return native.at_most(self.n_jobs if self.n_jobs > 0 else max(1, native.most_threads() + 1 + self.n_jobs))
+
     # forward
 
     def _forward_pass_fast(self: Any, X: Any, check_input: bool = True) -> NDArray[Any]:
         if check_input:
             X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
-        found = self._network()
-        theta = found.theta_of(self.coefs_, self.intercepts_)
-        if not issparse(X):
-            return found.outputs(theta, _rows(X), None)
-        X, n = X.tocsr(), max(1, DENSE_AT_A_TIME // X.shape[1])
-        parts = [X[k : k + n].toarray() for k in range(0, X.shape[0], n)]
-        return np.concatenate([found.outputs(theta, _rows(part), None) for part in parts])
+        own = self._network()
+        with self._threads():
+            return own.outputs(own.theta_of(self.coefs_, self.intercepts_), as_rows(X))[1]
 
     # learning
 
-    def _data(self: Any, X: Any, y: NDArray[Any], sample_weight: NDArray[Any] | None, dtype: Any) -> Data:
+    def _fit(
+        self: Any, X: Any, y: Any, sample_weight: Any = None, incremental: bool = False, validation: Any = None
+    ) -> Self:
+        tasks = Tasks(self, None if incremental else (X, y, sample_weight))
+        sizes = hidden_sizes(self)
+        first = not hasattr(self, "coefs_") or (not self.warm_start and not incremental)
+        if self.early_stopping and incremental:
+            raise ValueError("partial_fit does not support early_stopping=True")
+        X, y = self._validate_input(X, y, incremental, reset=first)
+        weights = None if sample_weight is None else _check_sample_weight(sample_weight, X)
+        weights = self._class_weights(y, weights, incremental)
+        y = y.reshape(len(y), -1)
+        self.n_outputs_ = y.shape[1]
+        self._random_state = check_random_state(self.random_state)
+        if first:
+            self._initialize(y, [X.shape[1], *sizes, self.n_outputs_], X.dtype)
+        own = self._own()
+        held = self._given(*validation) if validation else None
+        with self._threads():
+            if self.solver == "lbfgs":
+                self._check_lbfgs()
+                minimisation.minimise(self, own, self._samples(X, y, weights), held, tasks)
+            else:
+                if not incremental or not hasattr(self, "_optimizer"):
+                    descent.begin(self, own)
+                if self.early_stopping and held is None:
+                    X, y, weights, held = self._split(X, y, weights)
+                descent.descend(self, own, self._samples(X, y, weights), held, tasks, incremental)
+        if not np.isfinite(own.theta).all():
+            raise ValueError(
+                "Solver produced non-finite parameter weights. The input data may contain large values and need to be "
+                "preprocessed: try StandardScaler, or a smaller learning_rate_init."
+            )
+        tasks.end()
+        return self
+
+    def _initialize(self: Any, y: NDArray[Any], sizes: list[int], dtype: Any) -> None:
+        """The attributes of a network that has seen nothing, its weights drawn as scikit-learn draws them."""
+        self.n_iter_, self.t_ = 0, 0
+        self.n_outputs_, self.n_layers_ = y.shape[1], len(sizes)
+        self.out_activation_ = self._output_activation()
+        self.coefs_, self.intercepts_ = [], []
+        for n_in, n_out, f in zip(sizes, sizes[1:], [*per_layer(self, "activation", len(sizes) - 2), self.activation]):
+            bound = np.sqrt((2.0 if f == "logistic" else 6.0) / (n_in + n_out))
+            for lists, shape in ((self.coefs_, (n_in, n_out)), (self.intercepts_, n_out)):
+                lists.append(self._random_state.uniform(-bound, bound, shape).astype(dtype, copy=False))
+        self.__dict__.pop("_parameters", None)
+        self.validation_loss_curve_ = None
+        self._best = Best(-np.inf, 0, self._own().theta.copy())
+        if self.solver == "lbfgs":
+            return
+        self.loss_curve_ = []
+        self._no_improvement_count = 0
+        stops = self.early_stopping
+        self.validation_scores_, self.best_validation_score_ = ([], -np.inf) if stops else (None, None)
+        self.best_loss_ = None if stops else np.inf
+
+    def _samples(self: Any, X: Any, y: NDArray[Any], weights: NDArray[Any] | None) -> Samples:
         """The rows as the engine takes them."""
-        X = X.tocsr() if issparse(X) else _rows(X)
-        if self.out_activation_ == "softmax":
-            t: NDArray[Any] = y.argmax(axis=1)
-        else:
-            t = np.ascontiguousarray(y, dtype)
+        dtype = self.coefs_[0].dtype
+        t = y.argmax(axis=1) if self.out_activation_ == "softmax" else np.ascontiguousarray(y, dtype)
         constants = (xlogy(y, y) - y).sum(axis=1) if self.loss == "poisson" else None
-        weights = None if sample_weight is None else np.ascontiguousarray(sample_weight, dtype)
-        return Data(X, t, weights, constants)
+        return Samples(as_rows(X), t, None if weights is None else np.ascontiguousarray(weights, dtype), constants)
 
     def _loss_of(self: Any, C: Any, penalty: Any, constant: Any) -> Any:
         """scikit-learn's loss from C: a squared error is its mean over the outputs, a deviance has a constant."""
         outputs = self.n_outputs_ if self.loss == "squared_error" else 1
         return (C - penalty) / outputs + constant + penalty
 
-    def _fit_lbfgs(
-        self: Any, X: Any, y: Any, sample_weight: Any, activations: Any, deltas: Any, coef_grads: Any,
-        intercept_grads: Any, layer_units: Any,
-    ) -> None:  # fmt: skip
-        found = self._own()
-        self._coef_indptr, self._intercept_indptr = _places(self.coefs_)
-        data = self._data(X, y, sample_weight, found.theta.dtype)
-        total = len(y) if sample_weight is None else sample_weight.sum()
-        constant = 0.0 if data.constants is None else np.average(data.constants, weights=sample_weight)
-        decayed, decay = found.net.decayed, self.alpha / total
-        engine, parts = engines.choose("auto", found.net), list(_stretches(data))
+    def _loss_grad_lbfgs(
+        self: Any, packed_coef_inter: NDArray[Any], X: Any, y: NDArray[Any], sample_weight: Any, *_: Any
+    ) -> tuple[float, NDArray[np.float64]]:
+        """What "lbfgs" minimises, under scikit-learn's name and in its order, for those who call it."""
+        samples = self._samples(X, y, sample_weight)
+        return minimisation.cost_and_gradient(self, self._network(), packed_coef_inter, samples)
 
-        def loss(at: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-            theta = at.astype(found.theta.dtype)
-            C, g = 0.0, np.zeros(len(theta))
-            for rows, share in parts:  # one, unless X is sparse
-                part = (data.X, data.t, data.weights) if rows is None else data.dense(rows)
-                with np.errstate(all="ignore"):
-                    own, gradient = engine.cost_and_gradient(found.net, theta, *part[:2], sample_weight=part[2])
-                C, g = C + share * own, g + share * gradient
-            penalty = decay / 2 * float(np.sum(np.square(at[decayed])))
-            return self._loss_of(C + penalty, penalty, constant), g + decay * np.where(decayed, at, 0)
+    def _check_lbfgs(self: Any) -> None:
+        if np.any(np.greater(self.dropout, 0)):
+            raise ValueError("dropout takes solver='adam' or 'sgd': L-BFGS needs the same cost at every call")
 
-        result = scipy.optimize.minimize(
-            loss, found.theta.astype(np.float64), method="L-BFGS-B", jac=True,
-            options={"maxfun": self.max_fun, "maxiter": self.max_iter, "gtol": self.tol,
-                     **_get_additional_lbfgs_options_dict("iprint", 1 if self.verbose else -1)},
-        )  # fmt: skip
-        self.n_iter_ = _check_optimize_result("lbfgs", result, self.max_iter)
-        self.loss_ = result.fun
-        found.theta[...] = result.x
+    # validation
 
-    def _fit_stochastic(
-        self: Any, X: Any, y: Any, sample_weight: Any, activations: Any, deltas: Any, coef_grads: Any,
-        intercept_grads: Any, layer_units: Any, incremental: bool,
-    ) -> None:  # fmt: skip
-        found = self._own()
-        if not incremental or not hasattr(self, "_optimizer"):
-            self._begin_descent(found)
-        if self.early_stopping and incremental:
-            raise ValueError("partial_fit does not support early_stopping=True")
-        X, y, sample_weight, held = self._split(X, y, sample_weight)
-        data = self._data(X, y, sample_weight, found.theta.dtype)
-        batch_size = self._batch_size(len(y))
-        order, self.n_iter_ = np.arange(len(y)), 0
-        try:
-            for _ in range(self.max_iter):
-                if self.shuffle:
-                    order = _shuffled(order, self._random_state)
-                self.loss_ = self._epoch(found, data, order, batch_size)
-                if self._epoch_ends(len(y), held) or incremental:
-                    break
-                if self.n_iter_ == self.max_iter:
-                    warnings.warn(
-                        f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the optimization "
-                        "hasn't converged yet. Raise max_iter, learning_rate_init or tol.", ConvergenceWarning,
-                    )  # fmt: skip
-        except KeyboardInterrupt:
-            warnings.warn("Training interrupted by user.")
-        if self.early_stopping:
-            self.coefs_, self.intercepts_ = self._best_coefs, self._best_intercepts
-            self._own()
-
-    def _begin_descent(self: Any, found: Parameters) -> None:
-        """η as scikit-learn steers it, and the state of our optimiser."""
-        if self.solver == "sgd":
-            self._optimizer = SGDOptimizer(
-                [], self.learning_rate_init, self.learning_rate, self.momentum, self.nesterovs_momentum, self.power_t
-            )
-        else:
-            self._optimizer = AdamOptimizer([], self.learning_rate_init, self.beta_1, self.beta_2, self.epsilon)
-        self._descent_state, self._steps = self._rule().begin(found.theta), 0
-
-    def _rule(self: Any) -> Optimizer:
-        if self.solver == "adam":
-            return Adam(self.beta_1, self.beta_2, self.epsilon, epsilon_hat=True)
-        if not self.momentum:
-            return SGD()
-        return (Nesterov if self.nesterovs_momentum else Momentum)(self.momentum)
-
-    def _batch_size(self: Any, m: int) -> int:
-        if self.batch_size == "auto":
-            return min(200, m)
-        if self.batch_size > m:
-            warnings.warn("Got `batch_size` less than 1 or larger than sample size. It is going to be clipped")
-        return int(np.clip(self.batch_size, 1, m))
-
-    def _epoch(self: Any, found: Parameters, data: Data, order: NDArray[np.int64], batch_size: int) -> float:
-        """One pass over the rows; the mean loss of its mini-batches, NaN once the network left the finite numbers."""
-        m = len(order)
-        starts = np.arange(0, m, batch_size)
-        ends = np.append(starts[1:], m)
-        sizes = ends - starts
-        totals = sizes if data.weights is None else np.add.reduceat(data.weights[order], starts, dtype=np.float64)
-        rule, engine = self._rule(), engines.choose("auto", found.net)
-        decays, rate, losses = self.alpha / totals, self._optimizer.learning_rate, np.empty(len(ends))
-        for first, last in _slices(data, ends, batch_size):
-            rows = order[starts[first] : ends[last - 1]]
-            X, t, w = (data.X, data.t, data.weights) if not issparse(data.X) else data.dense(rows)
-            n = last - first
-            part = Slice(
-                rows if X is data.X else np.arange(len(rows)), ends[first:last] - starts[first], np.full(n, rate),
-                [rule] * n, self._steps + 1, decays=decays[first:last],
-            )  # fmt: skip
-            done = engine.train(found.net, found.theta, self._descent_state, X, t, w, part, Settings(0))
-            if done.diverged is not None:
-                found.theta[...] = np.nan
-                return float("nan")
-            found.theta[...] = done.theta
-            self._descent_state, self._steps = done.state, self._steps + n
-            constants = _means(data, order, starts, totals)[first:last]
-            losses[first:last] = self._loss_of(done.costs, done.penalties, constants)
-        return float(losses @ sizes / m)
-
-    def _split(self: Any, X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any, Held]:
-        """(What is learnt from: X, y, weights; what early stopping watches)."""
-        if not self.early_stopping:
-            return X, y, sample_weight, Held(None, None, None)
+    def _split(self: Any, X: Any, y: NDArray[Any], weights: Any) -> tuple[Any, NDArray[Any], Any, Held]:
+        """(What is learnt from: X, y, weights; what is held out for early stopping), split as scikit-learn does."""
         classifies = is_classifier(self)
         parts = train_test_split(
-            X, y, *(() if sample_weight is None else (sample_weight,)), random_state=self._random_state,
+            X, y, *(() if weights is None else (weights,)), random_state=self._random_state,
             test_size=self.validation_fraction, stratify=y if classifies and self.n_outputs_ == 1 else None,
         )  # fmt: skip
-        X, X_held, y, y_held, *weights = parts
+        X, X_held, y, y_held, *both = parts
         if X_held.shape[0] < 2:
             raise ValueError(
                 "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
             )
-        if classifies:
-            y_held = self._label_binarizer.inverse_transform(y_held)
-        w, w_held = weights or (None, None)
-        return X, y, w, Held(X_held, y_held, w_held)
+        w, w_held = both or (None, None)
+        return X, y, w, self._held(X_held, y_held, w_held)
 
-    def _epoch_ends(self: Any, m: int, held: Held) -> bool:
-        """Keep the books of an epoch; whether it was the last."""
-        self.n_iter_ += 1
-        self.t_ += m
-        self.loss_curve_.append(self.loss_)
-        if self.verbose:
-            print(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")  # noqa: T201
-        self._update_no_improvement_count(self.early_stopping, *held)
-        if not np.isfinite(self.loss_):
-            warnings.warn(
-                f"training diverged in epoch {self.n_iter_}: lower learning_rate_init (it is "
-                f"{self._optimizer.learning_rate:g}), or scale the inputs", ConvergenceWarning,
-            )  # fmt: skip
-            return True
-        self._optimizer.iteration_ends(self.t_)
-        if self._no_improvement_count <= self.n_iter_no_change:
-            return False
-        what = "Validation score" if self.early_stopping else "Training loss"
-        message = f"{what} did not improve more than tol={self.tol:f} for {self.n_iter_no_change} consecutive epochs."
-        if self._optimizer.trigger_stopping(message, self.verbose):
-            return True
-        self._no_improvement_count = 0
-        return False
+    def _given(self: Any, X: Any, y: Any, weights: Any) -> Held | None:
+        """The user's own validation data."""
+        if X is None and y is None and weights is None:
+            return None
+        if X is None or y is None:
+            raise ValueError(f"X_val and y_val go together; {'X_val' if X is None else 'y_val'} is missing")
+        X, y = validate_data(
+            self, X, y, accept_sparse=["csr", "csc"], multi_output=True, dtype=(np.float64, np.float32), reset=False,
+            y_numeric=not is_classifier(self),
+        )  # fmt: skip
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        y = self._targets(y).reshape(len(y), -1)
+        if y.shape[1] != self.n_outputs_:
+            raise ValueError(f"y_val has {y.shape[1]} outputs, y has {self.n_outputs_}")
+        return self._held(X, y, None if weights is None else _check_sample_weight(weights, X))
 
+    def _held(self: Any, X: Any, y: NDArray[Any], weights: Any) -> Held:
+        labels = self._label_binarizer.inverse_transform(y) if is_classifier(self) else y
+        return Held(self._samples(X, y, weights), labels)
 
-class Held(NamedTuple):
-    """What early stopping watches, if anything: X, labels or targets, weights."""
+    def _loss_on(self: Any, own: Parameters, samples: Samples) -> float:
+        """The mean loss over samples, decay left out."""
+        z, y = own.outputs(own.theta, samples.X)
+        t = samples.t if samples.t.ndim == 2 else (samples.t[:, None] == np.arange(y.shape[1])).astype(y.dtype)
+        with np.errstate(all="ignore"):
+            costs = own.net.output.value(z, y, t).astype(np.float64)
+        constants = 0.0 if samples.constants is None else samples.constants
+        return float(np.average(self._loss_of(costs, 0.0, constants), weights=samples.weights))
 
-    X: Any
-    y: Any
-    weights: Any
+    def _watch(self: Any, own: Parameters, held: Held | None, loss: float | None) -> float:
+        """How good the network of this epoch is, as `early_stopping` judges it; the best is remembered."""
+        validation = None
+        if held is not None:
+            validation = self._loss_on(own, held.samples)
+            self.validation_loss_curve_ = self.validation_loss_curve_ or []
+            self.validation_loss_curve_.append(validation)
+        good = remembered = -np.inf if loss is None else -loss
+        if self.early_stopping and held is not None and self.solver != "lbfgs":
+            good = remembered = self._held_score(held, validation)
+            self.validation_scores_.append(good)
+            if self.verbose:
+                print(f"Validation score: {good:f}")  # noqa: T201
+        elif validation is not None:
+            remembered = -validation
+        curve = self.validation_loss_curve_ if self.solver == "lbfgs" else self.loss_curve_
+        self._remember(remembered, own.theta, len(curve))
+        return float(good)
 
+    def _held_score(self: Any, held: Held, loss: float | None) -> float:
+        X, _, weights, _ = held.samples
+        if self.scoring == "loss":
+            return -float(loss or 0.0)
+        if self.scoring is None:
+            return float(self._score(X, held.y, sample_weight=weights))
+        nameless = copy.copy(self)  # a scorer's X has lost its columns' names
+        nameless.__dict__.pop("feature_names_in_", None)
+        given = {} if weights is None else {"sample_weight": weights}
+        return float(check_scoring(self, scoring=self.scoring)(nameless, X, held.y, **given))
 
-def _places(coefs: Any) -> tuple[list[tuple[int, int, tuple[int, int]]], list[tuple[int, int]]]:
-    """Where scikit-learn's packed vector has each array, for those who call its `_loss_grad_lbfgs`."""
-    sizes = [c.size for c in coefs] + [c.shape[1] for c in coefs]
-    ends = np.cumsum(sizes).tolist()
-    both = list(zip([0, *ends[:-1]], ends))
-    n = len(coefs)
-    return [(*place, c.shape) for place, c in zip(both[:n], coefs)], both[n:]
+    def _remember(self: Any, value: float, theta: NDArray[Any], epoch: int) -> None:
+        if "_best" not in self.__dict__ or value > self._best.value:
+            self._best = Best(value, epoch, theta.copy())
 
+    @property
+    def best_coefs_(self: Any) -> list[NDArray[Any]]:
+        """The coefficients that did best: at the validation score, the validation loss, or the training loss."""
+        return [c.copy() for c in self._network().views(self._the_best().theta)[0]]
 
-def _rows(X: Any) -> NDArray[Any]:
-    """X as the engine reads it: float32 or float64, by rows, aligned; whole numbers are what they are, and no pixels."""
-    return np.require(X, None if X.dtype in (np.float32, np.float64) else np.float64, ["C", "A"])
+    @property
+    def best_intercepts_(self: Any) -> list[NDArray[Any]]:
+        """The intercepts that go with `best_coefs_`."""
+        return [b.copy() for b in self._network().views(self._the_best().theta)[1]]
 
+    @property
+    def best_epoch_(self: Any) -> int:
+        """The epoch, from 1, behind which they were found; 0 for the initial weights."""
+        return int(self._the_best().epoch)
 
-def _shuffled(order: NDArray[np.int64], random: np.random.RandomState) -> NDArray[np.int64]:
-    """`sklearn.utils.shuffle(order, random_state=random)`, without its checks."""
-    indices = np.arange(len(order))
-    random.shuffle(indices)
-    return order[indices]
+    def _the_best(self: Any) -> Best:
+        if "_best" not in self.__dict__:
+            raise AttributeError(f"this {type(self).__name__} has not been fitted: it has no best weights")
+        best: Best = self._best
+        return best
 
+    def restore_best(self: Any) -> Self:
+        """Put the best weights of the last fit back: those with the best validation score where early stopping watched
+        it, else with the lowest validation loss where there was validation data, else with the lowest training loss.
+        """
+        check_is_fitted(self)
+        own = self._own()
+        own.theta[...] = self._the_best().theta
+        return self
 
-def _slices(data: Data, ends: NDArray[np.int64], batch_size: int) -> Iterator[tuple[int, int]]:
-    """The mini-batches of an epoch, all at once; of a sparse X as many as may be written out."""
-    n = len(ends)
-    if issparse(data.X):
-        n = max(1, DENSE_AT_A_TIME // (batch_size * data.X.shape[1]))
-    for k in range(0, len(ends), n):
-        yield k, min(k + n, len(ends))
+    # files and notebooks
 
+    def save(self: Any, path: str | Path) -> None:
+        """Write a fitted estimator to a safetensors file; `load` gives it back. Reading it executes nothing."""
+        check_is_fitted(self)
+        storing.save(self, path)
 
-def _stretches(data: Data) -> Iterator[tuple[NDArray[np.int64] | None, float]]:
-    """(Rows, what they weigh) of a sparse X, a few at a time; (None, 1) where all are dense."""
-    if not issparse(data.X):
-        yield None, 1.0
-        return
-    m, n = data.X.shape
-    total = m if data.weights is None else data.weights.sum(dtype=np.float64)
-    for k in range(0, m, max(1, DENSE_AT_A_TIME // n)):
-        rows = np.arange(k, min(m, k + max(1, DENSE_AT_A_TIME // n)))
-        own = len(rows) if data.weights is None else data.weights[rows].sum(dtype=np.float64)
-        yield rows, float(own / total)
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """The estimator in a file that `save` wrote."""
+        found: Self = storing.load(cls, path)
+        return found
 
-
-def _means(data: Data, order: NDArray[np.int64], starts: NDArray[np.int64], totals: NDArray[Any]) -> NDArray[Any]:
-    """What scikit-learn's loss of each mini-batch has beyond C."""
-    if data.constants is None:
-        return np.zeros(len(starts))
-    c = data.constants[order] * (1 if data.weights is None else data.weights[order])
-    return np.add.reduceat(c, starts, dtype=np.float64) / totals
+    def _html_repr(self: Any) -> str:
+        """scikit-learn's representation, and the network drawn below it."""
+        html: str = super()._html_repr()  # type: ignore[misc]
+        return html + drawing(self)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from deltarule import engines
 from deltarule.architecture import Architecture
+from deltarule.estimators.samples import dense_rows, stretches
 
 __all__ = ["Parameters"]
 
@@ -34,30 +35,56 @@ class Parameters:
         layers = [p for p in self.net.split(theta) if p]
         return [p["W"].T for p in layers], [p["b"] for p in layers]
 
+    def fits(self, coefs: Arrays) -> bool:
+        """Whether arrays of these shapes and types are its own."""
+        shapes = [c.shape for c in coefs] == [c.shape for c in self.coefs]
+        return shapes and coefs[0].dtype == self.theta.dtype
+
     def read(self, coefs: Arrays, intercepts: Arrays) -> None:
         """Take over the numbers of lists of the same shapes."""
-        for own, given in ((self.coefs, coefs), (self.intercepts, intercepts)):
-            for view, values in zip(own, given, strict=True):
-                if view is not values:
-                    view[...] = values
+        _copy((self.coefs, self.intercepts), (coefs, intercepts))
 
     def theta_of(self, coefs: Arrays, intercepts: Arrays) -> NDArray[Any]:
         """θ with the numbers of these lists: its own, where they are its views."""
         if _same(coefs, self.coefs) and _same(intercepts, self.intercepts):
             return self.theta
         theta = np.empty_like(self.theta)
-        for own, given in zip(self.views(theta), (coefs, intercepts)):
-            for view, values in zip(own, given, strict=True):
-                view[...] = values
+        _copy(self.views(theta), (coefs, intercepts))
         return theta
 
-    def outputs(self, theta: NDArray[Any], X: NDArray[Any], threads: int | None) -> NDArray[Any]:
-        """ŷ `(m, K)` of rows."""
+    # scikit-learn's own vector: all coefficients, then all intercepts, each array row by row
+
+    def packed(self, theta: NDArray[Any]) -> NDArray[np.float64]:
+        """A vector like θ, as scikit-learn lays it out."""
+        coefs, intercepts = self.views(theta)
+        return np.concatenate([a.ravel() for a in (*coefs, *intercepts)]).astype(np.float64)
+
+    def unpacked(self, vector: NDArray[Any]) -> NDArray[Any]:
+        """The inverse of `packed`."""
+        theta, at = np.empty_like(self.theta), 0
+        for lists in self.views(theta):
+            for view in lists:
+                view[...] = vector[at : at + view.size].reshape(view.shape)
+                at += view.size
+        return theta
+
+    def outputs(self, theta: NDArray[Any], X: Any) -> tuple[NDArray[Any], NDArray[Any]]:
+        """(z⁽ᴸ⁾, ŷ) of rows, dense or sparse, `(m, K)` each."""
         engine = engines.choose("auto", self.net)
-        given = {} if engine is engines.textbook else {"threads": threads}
-        y: NDArray[Any] = engine.outputs(self.net, theta, X, **given)[1]
-        return y
+        if isinstance(X, np.ndarray):
+            z, y = engine.outputs(self.net, theta, X)
+            return z, y
+        parts = [engine.outputs(self.net, theta, dense_rows(X, rows)) for rows in stretches(X)]
+        z, y = (np.concatenate(part) for part in zip(*parts))
+        return z, y
 
 
-def _same(these: Arrays, those: Arrays) -> bool:
-    return len(these) == len(those) and all(a is b for a, b in zip(these, those))
+def _copy(into: tuple[Arrays, Arrays], values: tuple[Arrays, Arrays]) -> None:
+    for views, given in zip(into, values):
+        for view, value in zip(views, given, strict=True):
+            if view is not value:
+                view[...] = value
+
+
+def _same(these: Iterable[Any], those: Iterable[Any]) -> bool:
+    return all(a is b for a, b in zip(these, those, strict=True))

@@ -1,0 +1,58 @@
+"""Rows and targets as the engine takes them. A sparse X stays sparse: some of its rows at a time are written out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import issparse
+
+__all__ = ["AT_A_TIME", "Held", "Samples", "as_rows", "dense_rows", "stretches"]
+
+AT_A_TIME = 1 << 22  # numbers of a sparse matrix that are written out in one go
+
+
+class Samples(NamedTuple):
+    """What a network learns from, or is judged by."""
+
+    X: Any  # an array, or sparse rows
+    t: NDArray[Any]  # labels `(m,)` of classes, else rows `(m, K)`
+    weights: NDArray[Any] | None
+    constants: NDArray[Any] | None  # what scikit-learn's loss has beyond C⁽ⁱ⁾, of each sample
+
+    @property
+    def sparse(self) -> bool:
+        """Whether X is."""
+        return issparse(self.X)
+
+    def rows(self, rows: NDArray[np.int64] | slice) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]:
+        """X, written out, targets and weights of these rows."""
+        return dense_rows(self.X, rows), self.t[rows], None if self.weights is None else self.weights[rows]
+
+
+class Held(NamedTuple):
+    """Samples that nothing is learnt from: as the engine takes them, and as scorers do."""
+
+    samples: Samples
+    y: NDArray[Any]  # classes, or values
+
+
+def as_rows(X: Any) -> Any:
+    """X as the engine reads it: float32 or float64, by rows, aligned; whole numbers are what they are, and no pixels."""
+    dtype = None if X.dtype in (np.float32, np.float64) else np.float64
+    return X.tocsr().astype(dtype or X.dtype, copy=False) if issparse(X) else np.require(X, dtype, ["C", "A"])
+
+
+def dense_rows(X: Any, rows: NDArray[np.int64] | slice) -> NDArray[Any]:
+    """Rows of a sparse matrix, written out."""
+    return np.ascontiguousarray(X[rows].toarray())
+
+
+def stretches(X: Any) -> Iterator[slice]:
+    """Rows of a sparse matrix, as many at a time as may be written out."""
+    m, n = X.shape
+    step = max(1, AT_A_TIME // n)
+    for k in range(0, m, step):
+        yield slice(k, min(m, k + step))
