@@ -15,7 +15,7 @@ import deltarule
 SOURCE = Path(deltarule.__file__).parent
 FLOORS = [  # from the ground up; a module's floor is that of the longest prefix of its name
     {"errors", "arrays"},
-    {"names", "limits"},
+    {"names", "limits", "drawing"},
     {"activations", "costs", "initializers", "schedules", "randomness"},
     {"optimizers"},
     {"layers", "outputs"},
@@ -27,7 +27,7 @@ FLOORS = [  # from the ground up; a module's floor is that of the longest prefix
     {"network"},
     {"loading", "nets"},
     {"training", "minimize", "gradcheck", "writing"},
-    {"bench"},
+    {"bench", "estimators"},
     {"cli", "__init__"},
 ]
 FLOOR = {name: k for k, names in enumerate(FLOORS) for name in names}

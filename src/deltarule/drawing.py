@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from itertools import pairwise
 from typing import NamedTuple
 
 __all__ = ["Column", "svg"]
@@ -28,11 +29,14 @@ def svg(columns: Sequence[Column], title: str) -> str:
     shown = [_places(c.units) for c in columns]
     height = DOWN * max(len(places) for places in shown)
     points = [
-        [(60 + ACROSS * k, 16 + height / 2 + DOWN * (i - (len(places) - 1) / 2), drawn) for i, drawn in enumerate(places)]
+        [
+            (60 + ACROSS * k, 16 + height / 2 + DOWN * (i - (len(places) - 1) / 2), drawn)
+            for i, drawn in enumerate(places)
+        ]
         for k, places in enumerate(shown)
     ]
     parts = []
-    for left, right in zip(points, points[1:]):
+    for left, right in pairwise(points):
         ends = [(a, b) for a in left for b in right if a[2] and b[2]]
         d = "".join(f"M{a[0]} {a[1]:g}L{b[0]} {b[1]:g}" for a, b in ends)
         parts.append(f'<path d="{d}" fill="none" stroke="currentColor" stroke-opacity="0.25" stroke-width="0.7"/>')

@@ -27,8 +27,8 @@ from numpy.typing import NDArray
 from deltarule.errors import FileFormatError, NewerFormatError
 
 __all__ = [
-    "CHECKPOINT", "ESTIMATOR", "MODEL", "Kind", "as_text", "check_arrays", "fields", "leftovers", "read", "sweep", "write",
-    "write_bytes",
+    "CHECKPOINT", "ESTIMATOR", "MODEL", "Kind", "as_text", "check_arrays", "fields", "leftovers", "read", "sweep",
+    "write", "write_bytes",
 ]  # fmt: skip
 
 
@@ -44,7 +44,7 @@ class Kind(NamedTuple):
 MODEL = Kind("deltarule", "model", 1, False)
 CHECKPOINT = Kind("deltarule checkpoint", "checkpoint", 1, True)
 ESTIMATOR = Kind("deltarule estimator", "estimator", 1, True)
-READ_BY = {MODEL: "load", CHECKPOINT: "train(resume=…)", ESTIMATOR: "MLPClassifier.load or MLPRegressor.load"}
+READ_BY = {MODEL: "load", CHECKPOINT: "train(resume=True)", ESTIMATOR: "MLPClassifier.load or MLPRegressor.load"}
 
 CHECKSUM = "sha256"
 LONGEST_HEADER = 1 << 22  # bytes of the container's header, metadata included

@@ -359,7 +359,9 @@ def test_training_steps_use_these_masks() -> None:
         C, g = textbook.cost_and_gradient(net, theta, X[rows], t[rows], masks=masks)
         theta, costs = theta - 0.1 * g, [*costs, float(C)]
         thetas.append(theta)
-    part = Slice(np.arange(8), np.array([4, 8]), np.array([0.1, 0.1]), [SGD(), SGD()], first_step=1, keeps=np.array([1]))
+    part = Slice(
+        np.arange(8), np.array([4, 8]), np.array([0.1, 0.1]), [SGD(), SGD()], first_step=1, keeps=np.array([1])
+    )
     outcome = textbook.train(net, net.theta, SGD().begin(net.theta), X, t, None, part, Settings(seed=5))
     np.testing.assert_allclose(outcome.theta, theta, rtol=1e-14)
     np.testing.assert_allclose(outcome.kept, thetas[:1], rtol=1e-14)

@@ -41,8 +41,8 @@ except ImportError as error:  # a pure-Python installation
     _native, _MISSING = None, str(error)
 
 __all__ = [
-    "at_most", "build", "check_environment", "check_threads", "cost_and_gradient", "generate", "installed", "most_threads", "objection", "outputs",
-    "outputs_of_sequences", "resolve_threads", "train", "unavailable",
+    "at_most", "build", "check_environment", "check_threads", "cost_and_gradient", "generate", "installed",
+    "most_threads", "objection", "outputs", "outputs_of_sequences", "resolve_threads", "train", "unavailable",
 ]  # fmt: skip
 
 _FUNCTIONS = [  # in the order of native/program.hpp, as all tables here
@@ -265,7 +265,7 @@ _bound = threading.local()
 
 @contextmanager
 def at_most(threads: int) -> Iterator[None]:
-    """Within, calls of this Python thread that name no number of threads take no more than this; fewer if that helps."""
+    """Within, calls of this Python thread that name no number of threads take this many at most."""
     before, _bound.threads = getattr(_bound, "threads", MOST_THREADS), threads
     try:
         yield

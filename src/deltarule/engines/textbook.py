@@ -289,7 +289,9 @@ def train(
             if not net.trainable.all():
                 updated = np.where(net.trainable, updated, theta)
             if not (np.isfinite(C) and _all_finite(g) and _all_finite(updated)):
-                return Outcome(theta, state, np.array(costs), np.array(penalties), step, carried, np.reshape(kept, (-1, net.size)))
+                return Outcome(
+                    theta, state, np.array(costs), np.array(penalties), step, carried, np.reshape(kept, (-1, net.size))
+                )
             penalties.append(decay / 2 * float(np.sum(np.square(theta[net.decayed]))) if decay else 0.0)
         costs.append(float(C))
         theta, state = updated, new_state

@@ -3,8 +3,8 @@
 scikit-learn's own class is the parent. Its numerical half, which methods of the same names take the place of here, is
 private to it; `REPLACED` is held against the version that is installed.
 
-Random numbers are drawn as scikit-learn draws them, in its order: initial weights, the validation split, and the order of
-every epoch. So the same `random_state` gives the same network, but for the rounding of sums.
+Random numbers are drawn as scikit-learn draws them, in its order: initial weights, the validation split, and the order
+of every epoch. So the same `random_state` gives the same network, but for the rounding of sums.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import copy
 from contextlib import AbstractContextManager, nullcontext
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +30,7 @@ from deltarule.engines import native
 from deltarule.estimators import descent, minimisation, storing
 from deltarule.estimators.drawing import drawing
 from deltarule.estimators.networks import OUTPUTS, build, hidden_sizes, per_layer
-from deltarule.estimators.parameters import Parameters
+from deltarule.estimators.parameters import Best, Parameters
 from deltarule.estimators.samples import Held, Samples, as_rows
 from deltarule.estimators.tasks import Tasks
 
@@ -47,14 +47,6 @@ ADDED: dict[str, list[Any]] = {  # to scikit-learn's own constraints, for both
 
 
 SKIPPED = ("_parameters", "_made_of")  # of the state that is pickled: they follow from the rest
-
-
-class Best(NamedTuple):
-    """The weights that did best, at what, and after how many epochs."""
-
-    value: float
-    epoch: int
-    theta: NDArray[Any]
 
 
 class NativeMLP(CallbackSupportMixin):  # type: ignore[misc]
@@ -91,7 +83,7 @@ class NativeMLP(CallbackSupportMixin):  # type: ignore[misc]
         return found
 
     def __getstate__(self: Any) -> dict[str, Any]:
-        state: dict[str, Any] = super().__getstate__().copy()  # type: ignore[misc]
+        state: dict[str, Any] = super().__getstate__().copy()
         return {name: value for name, value in state.items() if name not in SKIPPED}
 
     def _threads(self: Any) -> AbstractContextManager[None]:
@@ -109,13 +101,14 @@ class NativeMLP(CallbackSupportMixin):  # type: ignore[misc]
             X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
         own = self._network()
         with self._threads():
-            return own.outputs(own.theta_of(self.coefs_, self.intercepts_), as_rows(X))[1]
+            y: NDArray[Any] = own.outputs(own.theta_of(self.coefs_, self.intercepts_), as_rows(X))[1]
+        return y
 
     # learning
 
     def _fit(
         self: Any, X: Any, y: Any, sample_weight: Any = None, incremental: bool = False, validation: Any = None
-    ) -> Self:
+    ) -> Any:
         tasks = Tasks(self, None if incremental else (X, y, sample_weight))
         sizes = hidden_sizes(self)
         first = not hasattr(self, "coefs_") or (not self.warm_start and not incremental)
@@ -164,11 +157,12 @@ class NativeMLP(CallbackSupportMixin):  # type: ignore[misc]
         self._best = Best(-np.inf, 0, self._own().theta.copy())
         if self.solver == "lbfgs":
             return
-        self.loss_curve_ = []
+        self.loss_curve_: list[float] = []
         self._no_improvement_count = 0
         stops = self.early_stopping
-        self.validation_scores_, self.best_validation_score_ = ([], -np.inf) if stops else (None, None)
-        self.best_loss_ = None if stops else np.inf
+        self.validation_scores_: list[float] | None = [] if stops else None
+        self.best_validation_score_: float | None = -np.inf if stops else None
+        self.best_loss_: float | None = None if stops else np.inf
 
     def _samples(self: Any, X: Any, y: NDArray[Any], weights: NDArray[Any] | None) -> Samples:
         """The rows as the engine takes them."""
@@ -225,7 +219,8 @@ class NativeMLP(CallbackSupportMixin):  # type: ignore[misc]
         y = self._targets(y).reshape(len(y), -1)
         if y.shape[1] != self.n_outputs_:
             raise ValueError(f"y_val has {y.shape[1]} outputs, y has {self.n_outputs_}")
-        return self._held(X, y, None if weights is None else _check_sample_weight(weights, X))
+        found: Held = self._held(X, y, None if weights is None else _check_sample_weight(weights, X))
+        return found
 
     def _held(self: Any, X: Any, y: NDArray[Any], weights: Any) -> Held:
         labels = self._label_binarizer.inverse_transform(y) if is_classifier(self) else y
@@ -295,9 +290,11 @@ class NativeMLP(CallbackSupportMixin):  # type: ignore[misc]
         best: Best = self._best
         return best
 
-    def restore_best(self: Any) -> Self:
-        """Put the best weights of the last fit back: those with the best validation score where early stopping watched
-        it, else with the lowest validation loss where there was validation data, else with the lowest training loss.
+    def restore_best(self: Any) -> Any:
+        """Put the best weights of the last fit back.
+
+        Those with the best validation score where early stopping watched it, else with the lowest validation loss where
+        there was validation data, else with the lowest training loss (a mean over the epoch that led to them).
         """
         check_is_fitted(self)
         own = self._own()
@@ -314,10 +311,9 @@ class NativeMLP(CallbackSupportMixin):  # type: ignore[misc]
     @classmethod
     def load(cls, path: str | Path) -> Self:
         """The estimator in a file that `save` wrote."""
-        found: Self = storing.load(cls, path)
-        return found
+        return storing.load(cls, path)
 
     def _html_repr(self: Any) -> str:
         """scikit-learn's representation, and the network drawn below it."""
-        html: str = super()._html_repr()  # type: ignore[misc]
+        html: str = super()._html_repr()
         return html + drawing(self)

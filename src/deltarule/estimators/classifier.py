@@ -23,8 +23,9 @@ class MLPClassifier(NativeMLP, sklearn.neural_network.MLPClassifier):  # type: i
 
         C = (1/Σw) Σᵢ wᵢ C⁽ⁱ⁾ + (α / 2 Σw) Σ W²,    C⁽ⁱ⁾ = −Σ_k t_k ln ŷ_k
 
-    The same `random_state` gives the same initial weights, the same split and the same orders as scikit-learn, so the same
-    network but for the rounding of sums. Everything up to `max_fun` is scikit-learn's own and means what it means there:
+    The same `random_state` gives the same initial weights, the same split and the same orders as scikit-learn, so the
+    same network but for the rounding of sums. Everything up to `max_fun` is scikit-learn's own and means what it means
+    there:
     https://scikit-learn.org/stable/modules/generated/sklearn.neural_network.MLPClassifier.html
 
     Parameters
@@ -33,18 +34,19 @@ class MLPClassifier(NativeMLP, sklearn.neural_network.MLPClassifier):  # type: i
         The units of each hidden layer.
 
     activation : str or array-like of str, default='relu'
-        Of the hidden layers: one name for all, or one for each. 'identity', 'logistic', 'tanh', 'relu' as in scikit-learn,
-        and 'scaled tanh', 'leaky relu', 'elu', 'softplus', 'swish', 'gelu'.
+        Of the hidden layers: one name for all, or one for each. 'identity', 'logistic', 'tanh', 'relu' as in
+        scikit-learn, and 'scaled tanh', 'leaky relu', 'elu', 'softplus', 'swish', 'gelu'.
 
     class_weight : dict, list of dict, 'balanced' or None, default=None
-        What the classes weigh, `{label: weight}`; 'balanced': m / (K · count of the class). It multiplies `sample_weight`.
+        What the classes weigh, `{label: weight}`; 'balanced': m / (K · count of the class). It multiplies
+        `sample_weight`.
 
     dropout : float or array-like of float in [0, 1), default=0.0
         The probability with which a hidden unit is dropped in training: one for all hidden layers, or one for each.
 
     output_activation : {'softmax', 'logistic'} or None, default=None
-        None: softmax for three classes or more, logistic for two and for multi-label. 'logistic' with three classes or more
-        trains one against all; their probabilities are divided by their sum.
+        None: softmax for three classes or more, logistic for two and for multi-label. 'logistic' with three classes or
+        more trains one against all; their probabilities are divided by their sum.
 
     scoring : str, callable or None, default=None
         What `early_stopping` watches: the name of a scorer, a scorer, 'loss' (the validation loss), None: the accuracy.
@@ -121,7 +123,7 @@ class MLPClassifier(NativeMLP, sklearn.neural_network.MLPClassifier):  # type: i
         self.scoring = scoring
         self.n_jobs = n_jobs
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
     def fit(
         self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None,
         sample_weight_val: Any = None,
@@ -140,15 +142,16 @@ class MLPClassifier(NativeMLP, sklearn.neural_network.MLPClassifier):  # type: i
             What each row weighs.
 
         X_val, y_val, sample_weight_val : default=None
-            Validation data: `validation_loss_curve_` is computed on them, and `early_stopping` watches them instead of a
-            part of X.
+            Validation data: `validation_loss_curve_` is computed on them, and `early_stopping` watches them instead of
+            a part of X.
 
         Returns
         -------
         self
         """
         validation = (X_val, y_val, sample_weight_val)
-        return self._fit(X, y, sample_weight=sample_weight, validation=validation)  # type: ignore[no-any-return]
+        found: Self = self._fit(X, y, sample_weight=sample_weight, validation=validation)
+        return found
 
     def predict_proba(self, X: Any) -> NDArray[Any]:
         """The probability of each class, `(m, K)`, in the order of `classes_`."""
@@ -157,6 +160,17 @@ class MLPClassifier(NativeMLP, sklearn.neural_network.MLPClassifier):  # type: i
             total = y.sum(axis=1, keepdims=True)
             y = np.divide(y, total, out=np.full_like(y, 1 / y.shape[1]), where=total > 0)
         return y
+
+    def _predict(self, X: Any, check_input: bool = True) -> NDArray[Any]:
+        """The likeliest label; where the labels are many, each that is likelier than not."""
+        y = self._forward_pass_fast(X, check_input)
+        if self._label_binarizer.y_type_ == "multiclass":
+            labels: NDArray[Any] = self.classes_[y.argmax(axis=1)]
+        elif self._label_binarizer.y_type_ == "binary" and len(self.classes_) == 2:
+            labels = self.classes_[(y[:, 0] > 0.5).astype(np.intp)]
+        else:
+            labels = self._label_binarizer.inverse_transform(y)
+        return labels
 
     def _output_activation(self) -> str:
         classes = self._label_binarizer.y_type_ == "multiclass"
@@ -185,8 +199,8 @@ class MLPClassifier(NativeMLP, sklearn.neural_network.MLPClassifier):  # type: i
             return weights
         if incremental and self.class_weight == "balanced":
             raise ValueError(
-                "class_weight 'balanced' is not supported for partial_fit, which never sees all classes' counts. Compute "
-                "the weights by compute_class_weight('balanced', classes=classes, y=y) and pass them as a dict."
+                "class_weight 'balanced' is not supported for partial_fit, which never sees all classes' counts. "
+                "Compute them by compute_class_weight('balanced', classes=classes, y=y), and pass a dict."
             )
         own = compute_sample_weight(self.class_weight, self._label_binarizer.inverse_transform(y))
         return own if weights is None else weights * own

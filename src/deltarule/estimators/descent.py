@@ -1,4 +1,4 @@
-"""The solvers "sgd" and "adam": epochs of mini-batches, in scikit-learn's order of random numbers and by its rules of stopping.
+"""The solvers "sgd" and "adam": epochs of mini-batches, by scikit-learn's random numbers and its rules of stopping.
 
     C = (1/Σw) Σᵢ wᵢ C⁽ⁱ⁾ + (α / 2 Σw) Σ W²          of a mini-batch: scikit-learn divides its decay by the samples, too
 
@@ -63,10 +63,10 @@ def descend(mlp: Any, own: Parameters, samples: Samples, held: Held | None, task
         else:
             warnings.warn(
                 f"Stochastic Optimizer: Maximum iterations ({mlp.max_iter}) reached and the optimization hasn't "
-                "converged yet. Raise max_iter, learning_rate_init or tol.", ConvergenceWarning,
+                "converged yet. Raise max_iter, learning_rate_init or tol.", ConvergenceWarning, stacklevel=2,
             )  # fmt: skip
     except KeyboardInterrupt:
-        warnings.warn("Training interrupted by user.")
+        warnings.warn("Training interrupted by user.", stacklevel=2)
     if mlp.early_stopping:
         mlp.restore_best()
 
@@ -83,7 +83,9 @@ def _batch_size(mlp: Any, m: int) -> int:
     if mlp.batch_size == "auto":
         return min(200, m)
     if mlp.batch_size > m:
-        warnings.warn("Got `batch_size` less than 1 or larger than sample size. It is going to be clipped")
+        warnings.warn(
+            "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=2
+        )
     return int(np.clip(mlp.batch_size, 1, m))
 
 
@@ -173,7 +175,7 @@ def _books(mlp: Any, own: Parameters, m: int, loss: float, held: Held | None) ->
     if not np.isfinite(loss):
         warnings.warn(
             f"training diverged in epoch {mlp.n_iter_}: lower learning_rate_init (it is "
-            f"{mlp._optimizer.learning_rate:g}), or scale the inputs", ConvergenceWarning,
+            f"{mlp._optimizer.learning_rate:g}), or scale the inputs", ConvergenceWarning, stacklevel=2,
         )  # fmt: skip
         return True
     if mlp._no_improvement_count <= mlp.n_iter_no_change:

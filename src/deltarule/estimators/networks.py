@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from sklearn.utils._param_validation import InvalidParameterError
 
 from deltarule.activations import Activation, activation
 from deltarule.architecture import Architecture
-from deltarule.errors import HyperparameterError
+from deltarule.errors import DeltaruleError
 from deltarule.layers import Dense, Dropout, Layer
 
 __all__ = ["OUTPUTS", "build", "hidden_sizes", "per_layer"]
@@ -30,12 +30,12 @@ def build(mlp: Any, sizes: Sequence[int]) -> Architecture:
         layers.append(Dense(n, _function(mlp, f)))
         try:
             layers += [Dropout(float(rate))] * (rate != 0)
-        except (HyperparameterError, TypeError, ValueError) as error:
+        except (DeltaruleError, TypeError, ValueError) as error:
             raise _invalid(mlp, "dropout", f"has a rate out of [0.0, 1.0) ({error})") from None
     layers.append(Dense(sizes[-1], OUTPUTS[mlp.out_activation_]))
     try:
         return Architecture(layers, input_shape=(sizes[0],), cost=mlp._cost())
-    except HyperparameterError as error:
+    except DeltaruleError as error:
         raise InvalidParameterError(f"{type(mlp).__name__}: {error}") from None
 
 
@@ -51,17 +51,17 @@ def hidden_sizes(mlp: Any) -> list[int]:
 def per_layer(mlp: Any, name: str, layers: int) -> list[Any]:
     """A parameter that is one value, or one for every hidden layer."""
     value = getattr(mlp, name)
-    if isinstance(value, str) or not np.iterable(value):
+    if isinstance(value, str) or not isinstance(value, Sized):
         return [value] * layers
     if len(value) != layers:
         raise _invalid(mlp, name, f"names {len(value)} values for {layers} hidden layers")
-    return list(value)
+    return list(value)  # type: ignore[call-overload, no-any-return]
 
 
 def _function(mlp: Any, name: str) -> Activation:
     try:
         return activation("sigmoid" if name == "logistic" else name)
-    except HyperparameterError as error:
+    except DeltaruleError as error:
         raise _invalid(mlp, "activation", f"must be one name or one for every hidden layer: {error}") from None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +12,17 @@ from deltarule import engines
 from deltarule.architecture import Architecture
 from deltarule.estimators.samples import dense_rows, stretches
 
-__all__ = ["Parameters"]
+__all__ = ["Best", "Parameters"]
 
 Arrays = Sequence[NDArray[Any]]
+
+
+class Best(NamedTuple):
+    """The θ that did best, at what, and after how many epochs."""
+
+    value: float
+    epoch: int
+    theta: NDArray[Any]
 
 
 class Parameters:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from numbers import Real
 from typing import Any, Self
 
-import numpy as np
 import sklearn.neural_network
 from numpy.typing import NDArray
 from sklearn.base import _fit_context
@@ -23,23 +22,24 @@ class MLPRegressor(NativeMLP, sklearn.neural_network.MLPRegressor):  # type: ign
 
         C = (1/Σw) Σᵢ wᵢ C⁽ⁱ⁾ + (α / 2 Σw) Σ W²,    C⁽ⁱ⁾ = ½ ‖ŷ − t‖²
 
-    The same `random_state` gives the same initial weights, the same split and the same orders as scikit-learn, so the same
-    network but for the rounding of sums. Everything up to `max_fun` is scikit-learn's own and means what it means there:
+    The same `random_state` gives the same initial weights, the same split and the same orders as scikit-learn, so the
+    same network but for the rounding of sums. Everything up to `max_fun` is scikit-learn's own and means what it means
+    there:
     https://scikit-learn.org/stable/modules/generated/sklearn.neural_network.MLPRegressor.html
 
     Parameters
     ----------
     loss : {'squared_error', 'poisson', 'absolute_error', 'huber', 'quantile'}, default='squared_error'
         'squared_error' and 'poisson' as in scikit-learn. With e = ŷ − t, summed over the outputs:
-        'absolute_error' |e|; 'huber' e²/2 where |e| ≤ d, else d(|e| − d/2), d the `huber_threshold`; 'quantile' −q e where
-        e < 0, else (1 − q) e, q the `quantile`, to which the answer is fitted.
+        'absolute_error' |e|; 'huber' e²/2 where |e| ≤ d, else d(|e| − d/2), d the `huber_threshold`;
+        'quantile' −q e where e < 0, else (1 − q) e, q the `quantile`, to which the answer is fitted.
 
     hidden_layer_sizes : int or array-like of int, default=(100,)
         The units of each hidden layer.
 
     activation : str or array-like of str, default='relu'
-        Of the hidden layers: one name for all, or one for each. 'identity', 'logistic', 'tanh', 'relu' as in scikit-learn,
-        and 'scaled tanh', 'leaky relu', 'elu', 'softplus', 'swish', 'gelu'.
+        Of the hidden layers: one name for all, or one for each. 'identity', 'logistic', 'tanh', 'relu' as in
+        scikit-learn, and 'scaled tanh', 'leaky relu', 'elu', 'softplus', 'swish', 'gelu'.
 
     huber_threshold : float > 0, default=1.0
         In units of y: larger errors count linearly.
@@ -134,7 +134,7 @@ class MLPRegressor(NativeMLP, sklearn.neural_network.MLPRegressor):  # type: ign
         self.scoring = scoring
         self.n_jobs = n_jobs
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
     def fit(
         self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None,
         sample_weight_val: Any = None,
@@ -153,15 +153,16 @@ class MLPRegressor(NativeMLP, sklearn.neural_network.MLPRegressor):  # type: ign
             What each row weighs.
 
         X_val, y_val, sample_weight_val : default=None
-            Validation data: `validation_loss_curve_` is computed on them, and `early_stopping` watches them instead of a
-            part of X.
+            Validation data: `validation_loss_curve_` is computed on them, and `early_stopping` watches them instead of
+            a part of X.
 
         Returns
         -------
         self
         """
         validation = (X_val, y_val, sample_weight_val)
-        return self._fit(X, y, sample_weight=sample_weight, validation=validation)  # type: ignore[no-any-return]
+        found: Self = self._fit(X, y, sample_weight=sample_weight, validation=validation)
+        return found
 
     def _output_activation(self) -> str:
         usual = "exp" if self.loss == "poisson" else "identity"

@@ -25,7 +25,7 @@ class Samples(NamedTuple):
     @property
     def sparse(self) -> bool:
         """Whether X is."""
-        return issparse(self.X)
+        return bool(issparse(self.X))
 
     def rows(self, rows: NDArray[np.int64] | slice) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]:
         """X, written out, targets and weights of these rows."""
@@ -40,7 +40,7 @@ class Held(NamedTuple):
 
 
 def as_rows(X: Any) -> Any:
-    """X as the engine reads it: float32 or float64, by rows, aligned; whole numbers are what they are, and no pixels."""
+    """X as the engine reads it: float32 or float64, by rows, aligned; whole numbers are numbers, and no pixels."""
     dtype = None if X.dtype in (np.float32, np.float64) else np.float64
     return X.tocsr().astype(dtype or X.dtype, copy=False) if issparse(X) else np.require(X, dtype, ["C", "A"])
 

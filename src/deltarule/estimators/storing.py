@@ -1,11 +1,14 @@
-"""A fitted estimator as a safetensors file: parameters and attributes as JSON, numbers as arrays. Reading executes nothing.
+"""A fitted estimator as a safetensors file: parameters and attributes as JSON, numbers as arrays.
 
-    {"deltarule estimator": JSON text, "sha256": of that text and of every array}
-    arrays "coefs.0", "intercepts.0", …, "best", "state.velocity", …, "loss_curve_", …
+Reading executes nothing.
+
+{"deltarule estimator": JSON text, "sha256": of that text and of every array}
+arrays "coefs.0", "intercepts.0", …, "best", "state.velocity", …, "loss_curve_", …
 """
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +20,8 @@ from sklearn.preprocessing import LabelBinarizer
 
 from deltarule import files
 from deltarule.errors import FileFormatError
+from deltarule.estimators import descent
+from deltarule.estimators.parameters import Best
 
 __all__ = ["load", "save"]
 
@@ -71,14 +76,13 @@ def load(cls: type[T], path: str | Path) -> T:
     if meta["class"] != cls.__name__:
         raise FileFormatError(f"{path}: holds an {meta['class']}, not an {cls.__name__}; {meta['class']}.load reads it")
     try:
-        return _estimator(cls, meta, arrays)
+        mlp: T = _estimator(cls, meta, arrays)
+        return mlp
     except (TypeError, ValueError, KeyError, AttributeError, IndexError, OverflowError) as error:
         raise FileFormatError(f"{path}: not what an {cls.__name__} is made of ({error})") from None
 
 
 def _estimator(cls: Any, meta: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Any:
-    from deltarule.estimators.base import Best
-
     mlp = cls(**{name: _decoded(value) for name, value in meta["parameters"].items()})
     mlp._validate_params()
     for name, value in meta["attributes"].items():
@@ -113,7 +117,7 @@ def _check_shapes(mlp: Any, arrays: dict[str, NDArray[Any]]) -> None:
     shapes, n = [c.shape for c in mlp.coefs_], len(mlp.coefs_)
     dtype = mlp.coefs_[0].dtype
     sizes = [mlp.n_features_in_, *(shape[1] for shape in shapes)]
-    fits = shapes == list(zip(sizes, sizes[1:])) and sizes[-1] == mlp.n_outputs_ and mlp.n_layers_ == n + 1
+    fits = shapes == list(pairwise(sizes)) and sizes[-1] == mlp.n_outputs_ and mlp.n_layers_ == n + 1
     fits = fits and [b.shape for b in mlp.intercepts_] == [(size,) for size in sizes[1:]]
     every = [*mlp.coefs_, *mlp.intercepts_]
     if not fits or dtype not in (np.float32, np.float64) or any(a.dtype != dtype for a in every):
@@ -137,8 +141,6 @@ def _set_labels(mlp: Any, labels: dict[str, Any]) -> None:
 
 
 def _set_descent(mlp: Any, own: Any, state: dict[str, NDArray[Any]], rate: Any) -> None:
-    from deltarule.estimators import descent
-
     mlp._random_state = np.random.RandomState(0)  # what is drawn now is replaced below
     seed, steps = mlp._seed, mlp._steps
     descent.begin(mlp, own)
@@ -165,11 +167,11 @@ def _encoded(value: Any, where: str) -> Any:
     if isinstance(value, dict):
         return {"dict": [[_encoded(k, where), _encoded(v, where)] for k, v in value.items()]}
     if isinstance(value, np.random.RandomState):
-        name, key, position, has_gauss, cached = value.get_state(legacy=True)
-        return {"random": [name, key.tolist(), position, has_gauss, cached]}
+        name, key, *rest = value.get_state(legacy=True)
+        return {"random": [name, np.asarray(key).tolist(), *rest]}
     raise ValueError(
-        f"{where}{value!r} cannot be written to a file that executes nothing when it is read: it holds numbers, text, lists "
-        "and dicts; set_params to one of those before you save"
+        f"{where}{value!r} cannot be written to a file that executes nothing when read, which holds numbers, text, "
+        "lists and dicts; set_params to one of those before you save"
     )
 
 
