@@ -52,7 +52,8 @@ SKIPPED = ("_parameters", "_made_of")  # of the state that is pickled: they foll
 class NativeMLP(CallbackSupportMixin):  # type: ignore[misc]
     """Takes the place of the numerical half of scikit-learn's `BaseMultilayerPerceptron`."""
 
-    def __init_subclass__(cls) -> None:
+    def __init_subclass__(cls, **given: Any) -> None:
+        super().__init_subclass__(**given)
         missing = [name for name in REPLACED if not any(name in vars(base) for base in cls.__mro__[2:])]
         if missing:
             import sklearn
@@ -272,17 +273,22 @@ class NativeMLP(CallbackSupportMixin):  # type: ignore[misc]
     @property
     def best_coefs_(self: Any) -> list[NDArray[Any]]:
         """The coefficients that did best: at the validation score, the validation loss, or the training loss."""
-        return [c.copy() for c in self._network().views(self._the_best().theta)[0]]
+        return self._best_arrays()[0]
 
     @property
     def best_intercepts_(self: Any) -> list[NDArray[Any]]:
         """The intercepts that go with `best_coefs_`."""
-        return [b.copy() for b in self._network().views(self._the_best().theta)[1]]
+        return self._best_arrays()[1]
 
     @property
     def best_epoch_(self: Any) -> int:
         """The epoch, from 1, behind which they were found; 0 for the initial weights."""
         return int(self._the_best().epoch)
+
+    def _best_arrays(self: Any) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
+        theta = self._the_best().theta
+        coefs, intercepts = self._network().views(theta.copy())
+        return coefs, intercepts
 
     def _the_best(self: Any) -> Best:
         if "_best" not in self.__dict__:
