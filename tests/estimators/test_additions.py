@@ -1,4 +1,4 @@
-"""What scikit-learn's networks do not have: weights of classes, dropout, losses, outputs, validation, scorers, threads."""
+"""What scikit-learn's networks do not have: class weights, dropout, losses, outputs, validation, scorers, threads."""
 
 from __future__ import annotations
 
@@ -116,7 +116,9 @@ def test_activations() -> None:
 
 def test_initial_weights_follow_each_layers_activation() -> None:
     X, y = classes()
-    mlp = classifier(hidden_layer_sizes=(50, 50), activation=["logistic", "relu"], learning_rate_init=1e-300, max_iter=1)
+    mlp = classifier(
+        hidden_layer_sizes=(50, 50), activation=["logistic", "relu"], learning_rate_init=1e-300, max_iter=1
+    )
     mlp.fit(X, y)
     for coef, factor in zip(mlp.coefs_, (2, 6, 6)):
         bound = np.sqrt(factor / sum(coef.shape))
@@ -157,7 +159,9 @@ def test_robust_losses_are_robust() -> None:
     spoilt = y.copy()
     spoilt[::20] += 100
     errors = {
-        loss: mean_absolute_error(y, regressor(loss=loss, max_iter=300, learning_rate_init=0.01).fit(X, spoilt).predict(X))
+        loss: mean_absolute_error(
+            y, regressor(loss=loss, max_iter=300, learning_rate_init=0.01).fit(X, spoilt).predict(X)
+        )
         for loss in ("squared_error", "absolute_error", "huber")
     }
     assert max(errors["huber"], errors["absolute_error"]) < 0.5 < errors["squared_error"]

@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from numpy.typing import NDArray
 from sklearn import config_context, set_config
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
@@ -61,7 +60,7 @@ def test_cross_validation_ensembles_calibration() -> None:
 @pytest.mark.parametrize("library", [pd, pl])
 def test_tables(library: Any) -> None:
     """Names are kept and held against those of later tables."""
-    table = library.DataFrame({name: column for name, column in zip("abcd", X.T)})
+    table = library.DataFrame(dict(zip("abcd", X.T)))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warnings.filterwarnings("ignore", category=UserWarning, message="Stochastic Optimizer")
@@ -78,7 +77,7 @@ def test_tables(library: Any) -> None:
 @pytest.mark.parametrize("library", ["pandas", "polars"])
 def test_set_output(library: str) -> None:
     pipe = make_pipeline(StandardScaler(), mlp()).set_output(transform=library)
-    table = {"pandas": pd, "polars": pl}[library].DataFrame({name: column for name, column in zip("abcd", X.T)})
+    table = {"pandas": pd, "polars": pl}[library].DataFrame(dict(zip("abcd", X.T)))
     assert pipe.fit(table, y)[-1].feature_names_in_.tolist() == list("abcd")
     assert pipe.score(table, y) > 0.9
 

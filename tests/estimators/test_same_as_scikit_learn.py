@@ -81,7 +81,9 @@ def alike(ours: Any, theirs: Any, X: Any, tolerance: float = 1e-9) -> None:
 def test_solvers(kind: str, solver: str) -> None:
     X, y = problem(kind)
     ours, theirs = pair(kind, **SOLVERS[solver])
-    if solver == "lbfgs" and kind == "rows of values":  # its value there is not that of its gradient: see minimisation.py
+    if (
+        solver == "lbfgs" and kind == "rows of values"
+    ):  # its value there is not that of its gradient: see minimisation.py
         assert ours.fit(X, y).loss_ <= theirs.fit(X, y).loss_ * 1.5
         return
     alike(ours.fit(X, y), theirs.fit(X, y), X, 1e-6 if solver == "lbfgs" else 1e-9)

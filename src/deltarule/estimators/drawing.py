@@ -28,6 +28,6 @@ def drawing(mlp: Any) -> str:
     else:
         columns.append(Column(None, ["?", mlp.output_activation or "outputs"]))
     size = sum(c.size for c in (*mlp.coefs_, *mlp.intercepts_)) if fitted else 0
-    note = f"<p>{size:,} parameters</p>" if fitted else ""
+    note = f'<div style="font-size:0.8em">{size:,} parameters</div>' if fitted else ""
     name = f"{type(mlp).__name__} with hidden layers of {', '.join(map(str, hidden)) or 'no'} units"
     return f'<div style="margin:0.5em 0">{svg(columns, name)}{note}</div>'
