@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from deltarule.bench import cases, peers
+from deltarule.bench import cases, drop_in, peers
 from deltarule.bench.crew import Crew, WorkerError
 from deltarule.bench.peer import Formulation, cores, thread_counts
 from deltarule.bench.peer_deltarule import NATIVE
@@ -32,6 +32,7 @@ MEGABYTE = 10**6
 SPARE_MEMORY = 64 * MEGABYTE  # that an MNIST run may take beyond its data
 EPOCHS, CORE_SECONDS, CORE_SECONDS_AIM = 10, 12, 8  # of SimpleChains.jl's LeNet
 TEXT_EPOCHS, NATS = 12, 1.80  # of a model of characters
+ROW = 30  # µs beyond scikit-learn's validation, of a prediction for one row
 MEMORY = "deltarule.bench.memory"  # what measures it, in a process of its own
 IMPORTS = {  # what is imported → what must be installed for it
     "numpy": (), "deltarule": (), "sklearn.neural_network": ("sklearn",), "torch": ("torch",), "jax": ("jax",)
@@ -226,6 +227,26 @@ def character_model(setting: Setting) -> dict[str, Any]:
     return _figure(title, "", values, said, None if setting.quick else best <= NATS)
 
 
+def estimators(setting: Setting) -> dict[str, Any]:
+    """The same calls of deltarule's estimators and of scikit-learn's, in turns."""
+    title = "Estimators beside scikit-learn's"
+    if not peers.installed("sklearn"):
+        return _figure(title, "", {}, "Not measured: scikit-learn is not installed.")
+    values: dict[str, float] = {}
+    missed = []
+    for contest in drop_in.contests(setting.quick):
+        found = drop_in.ratio(contest, setting.rounds, setting.tell)
+        values |= {f"{contest.name}: {what}": value for what, value in found.items()}
+        missed += [f"{contest.name} ({found['faster']:.1f}, {contest.must} promised)"] * (
+            found["faster"] < contest.must
+        )
+    row = drop_in.row(setting.rounds)
+    values |= {f"one row, µs: {what}": value for what, value in row.items()}
+    missed += [f"one row ({row['deltarule']:.0f} µs, {ROW} promised)"] * (row["deltarule"] > ROW)
+    said = f"missed: {'; '.join(missed)}" if missed else "all that is promised is kept"
+    return _figure(title, "", values, said, None if setting.quick else not missed)
+
+
 def _enter(race: Race, formulation: Formulation) -> Lane:
     """A native lane, or an error if it cannot run."""
     lane = race.enter(NATIVE, formulation, always=True)
@@ -246,6 +267,6 @@ def _race(setting: Setting, name: str) -> Iterator[Race]:
 
 FIGURES: dict[str, Callable[[Setting], dict[str, Any]]] = {
     "import": import_time, "memory": peak_memory, "taken-core": taken_core, "float64": double_precision,
-    cases.SIMPLECHAINS.name: ten_epochs, "text": character_model,
+    cases.SIMPLECHAINS.name: ten_epochs, "text": character_model, "estimators": estimators,
 }  # fmt: skip
 """By the name under which `--case` asks for them."""

@@ -273,12 +273,14 @@ class NativeMLP(CallbackSupportMixin):  # type: ignore[misc]
     @property
     def best_coefs_(self: Any) -> list[NDArray[Any]]:
         """The coefficients that did best: at the validation score, the validation loss, or the training loss."""
-        return self._best_arrays()[0]
+        coefs: list[NDArray[Any]] = self._best_arrays()[0]
+        return coefs
 
     @property
     def best_intercepts_(self: Any) -> list[NDArray[Any]]:
         """The intercepts that go with `best_coefs_`."""
-        return self._best_arrays()[1]
+        intercepts: list[NDArray[Any]] = self._best_arrays()[1]
+        return intercepts
 
     @property
     def best_epoch_(self: Any) -> int:
