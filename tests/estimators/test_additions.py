@@ -331,3 +331,67 @@ def test_scikit_learns_own_callbacks(capsys: pytest.CaptureFixture[str]) -> None
     scores = [row["accuracy"] for row in monitor.get_logs().data if row["task_name"] == "epoch"]
     assert len(scores) == 4
     assert scores[-1] == mlp.score(X, y)
+
+
+# What surrounds them
+
+
+@pytest.mark.parametrize("rate", [np.float64(0.5), np.float32(0.5), np.array([0.5]), (np.float64(0),)])
+def test_dropout_in_numpys_types(rate: Any) -> None:
+    X, y = classes()
+    expected = classifier(dropout=[float(np.ravel(rate)[0])]).fit(X, y)
+    np.testing.assert_array_equal(classifier(dropout=rate).fit(X, y).coefs_[0], expected.coefs_[0])
+
+
+def test_sigmoid_is_logistic() -> None:
+    X, y = classes()
+    np.testing.assert_array_equal(
+        classifier(activation="sigmoid").fit(X, y).coefs_[0], classifier(activation="logistic").fit(X, y).coefs_[0]
+    )
+
+
+def test_class_weight_of_a_part_of_the_classes() -> None:
+    """A batch of `partial_fit` need not hold the class whose weight is given."""
+    X, y = classes()
+    mlp = classifier(class_weight={"a": 2.0}).partial_fit(X, y, classes=["a", "b", "c"])
+    mlp.partial_fit(X[y != "a"], y[y != "a"])
+    with pytest.raises(ValueError, match="Negative values in class_weight"):
+        classifier(class_weight={"a": -1.0}).fit(X, y)
+
+
+def test_best_is_of_the_last_fit() -> None:
+    X, y = classes()
+    mlp = classifier(warm_start=True, max_iter=60, learning_rate_init=0.05).fit(X, y)
+    first = len(mlp.loss_curve_)
+    mlp.set_params(max_iter=5).fit(X, y, X_val=X[:30], y_val=y[:30])
+    assert mlp.best_epoch_ == first + 1 + int(np.argmin(mlp.validation_loss_curve_))
+
+
+def test_a_plain_scorer_and_weights() -> None:
+    X, y = classes()
+    mlp = classifier(class_weight="balanced", early_stopping=True, scoring=lambda mlp, X, y: mlp.score(X, y))
+    assert len(mlp.fit(X, y).validation_scores_) == mlp.n_iter_
+
+
+def test_several_threads_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even where there is too little for them to do; the environment's wish is kept within n_jobs."""
+    seen: list[int] = []
+    team = native._team
+
+    def watched(pace: Any, asked: Any, work: float, barriers: float) -> Any:
+        found = team(pace, asked, work, barriers)
+        seen.append(native.resolve_threads(asked) or 0)
+        return found
+
+    X, y = classes()
+    expected = classifier(n_jobs=1).fit(X, y).coefs_[0]
+    monkeypatch.setattr(native, "WORK_FOR_A_THREAD", 1)
+    monkeypatch.setattr(native._native, "processors", lambda: 3)
+    for n in (None, 2, 3):
+        np.testing.assert_array_equal(classifier(n_jobs=n).fit(X, y).coefs_[0], expected)
+    monkeypatch.setenv("DELTARULE_NUM_THREADS", "3")
+    monkeypatch.setattr(native, "_team", watched)
+    np.testing.assert_array_equal(classifier().fit(X, y).coefs_[0], expected)
+    assert set(seen) == {3}
+    with native.at_most(1), team(native._Pace(), None, 1e9, 1) as threads:
+        assert threads == 1

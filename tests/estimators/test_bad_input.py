@@ -139,3 +139,33 @@ def test_ctrl_c_keeps_what_was_learnt(monkeypatch: pytest.MonkeyPatch) -> None:
     np.testing.assert_array_equal(
         mlp.coefs_[0], MLPClassifier(max_iter=mlp.n_iter_, random_state=0).fit(X, y).coefs_[0]
     )
+
+
+def test_negative_weights() -> None:
+    with pytest.raises(ValueError, match="Negative values in data passed to `sample_weight`"):
+        MLPClassifier().fit(X, y, np.linspace(-1, 1, 60))
+
+
+def test_validation_labels_of_another_kind() -> None:
+    Y = np.column_stack([y == 0, y == 1]).astype(int)
+    with pytest.raises(ValueError, match="y_val has 1 axes, and y had 2"):
+        MLPClassifier().fit(X, Y, X_val=X, y_val=y)
+    with pytest.raises(ValueError, match="y_val has 2 axes, and y had 1"):
+        MLPClassifier().fit(X, y, X_val=X, y_val=Y)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_best_weights_of_other_shapes() -> None:
+    mlp = MLPClassifier((3,), max_iter=2).fit(X, y)
+    mlp.coefs_, mlp.intercepts_ = [np.ones((4, 2)), np.ones((2, 3))], [np.zeros(2), np.zeros(3)]
+    with pytest.raises(AttributeError, match="other shapes"):
+        mlp.restore_best()
+    assert "<svg" in mlp._repr_html_()
+
+
+@pytest.mark.parametrize("given", [
+    {"hidden_layer_sizes": (8.5,)}, {"dropout": "x"}, {"dropout": ["a", "b"]}, {"dropout": [None]},
+    {"output_activation": 5}, {"activation": None}, {"hidden_layer_sizes": None},
+])  # fmt: skip
+def test_a_wrong_parameter_can_be_shown(given: dict[str, Any]) -> None:
+    assert "MLPClassifier" in MLPClassifier(**given)._repr_html_()

@@ -202,3 +202,134 @@ def test_a_large_sparse_matrix_is_never_written_out(monkeypatch: pytest.MonkeyPa
     np.testing.assert_allclose(parts, whole, rtol=1e-7)
     assert 0 < largest <= 20
     assert scipy.sparse.issparse(rows)
+
+
+# Between calls
+
+
+CHANGED: dict[str, dict[str, Any]] = {
+    "another solver": {"solver": "sgd"}, "constants": {"beta_2": 0.5, "epsilon": 1e-3, "learning_rate_init": 0.5},
+    "another activation": {"activation": "tanh"}, "decay": {"alpha": 1.0}, "batches": {"batch_size": 7},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("change", CHANGED)
+@pytest.mark.parametrize("first", ["adam", "momentum"])
+def test_parameters_set_between_calls(change: str, first: str) -> None:
+    """`partial_fit` goes on with the optimiser it has, and with everything else as it is now."""
+    X, y = problem("classes")
+    both = pair("classes", **SOLVERS[first])
+    for mlp in both:
+        mlp.fit(X, y)
+        given = CHANGED[change]
+        mlp.set_params(**({"solver": "adam"} if given == {"solver": "sgd"} and first == "momentum" else given))
+        mlp.partial_fit(X, y).partial_fit(X, y)
+    alike(*both, X)
+    for mlp in both:
+        mlp.set_params(warm_start=True).fit(X, y)
+    alike(*both, X)
+
+
+def test_another_loss_counts_at_once() -> None:
+    X, y = problem("values", 300)
+    mlp = MLPRegressor(
+        loss="quantile", quantile=0.1, warm_start=True, solver="lbfgs", random_state=0, hidden_layer_sizes=4
+    )
+    low = np.mean(y <= mlp.fit(X, y).predict(X))
+    high = np.mean(y <= mlp.set_params(quantile=0.9, max_iter=400).fit(X, y).predict(X))
+    assert low < 0.3
+    assert high > 0.7
+
+
+def test_a_warm_start_with_early_stopping() -> None:
+    X, y = problem("classes", 90)
+    both = pair("classes", early_stopping=True, warm_start=True, validation_fraction=0.2)
+    for mlp in both:
+        mlp.fit(X, y)
+        mlp.fit(X[:60], y[:60])
+        mlp.fit(X, y)
+    alike(*both, X)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int64", "float16"])
+def test_coefficients_of_another_type(dtype: str) -> None:
+    """Put in by hand, as whole numbers too; then it goes on learning."""
+    X, y = problem("two classes")
+    both = pair("two classes")
+    for mlp in both:
+        mlp.fit(X, y)
+        mlp.coefs_ = [np.round(3 * c).astype(dtype) for c in mlp.coefs_]
+    np.testing.assert_allclose(both[0].predict_proba(X), both[1].predict_proba(X), rtol=1e-3)
+    if dtype == "float32":
+        for mlp in both:
+            mlp.coefs_[0] = mlp.coefs_[0].astype(np.float64)
+            mlp.partial_fit(X, y)
+        np.testing.assert_allclose(both[0].predict_proba(X), both[1].predict_proba(X), atol=1e-4)
+
+
+def test_float32_networks_answer_as_scikit_learns() -> None:
+    X, y = problem("values")
+    ours, theirs = (mlp.fit(X.astype(np.float32), y.astype(np.float32)) for mlp in pair("values"))
+    for rows in (X, X.astype(np.float32), X.astype(int)):
+        assert ours.predict(rows).dtype == theirs.predict(rows).dtype
+        np.testing.assert_allclose(ours.predict(rows), theirs.predict(rows), atol=1e-5)
+
+
+def test_what_was_kept_of_the_coefficients_stays() -> None:
+    X, y = problem("classes")
+    mlp = MLPClassifier((5,), warm_start=True, max_iter=3, random_state=0).fit(X, y)
+    kept, copies = list(mlp.coefs_), [c.copy() for c in mlp.coefs_]
+    mlp.fit(X, y)
+    for a, b in zip(kept, copies):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_interrupted_the_rate_is_that_of_the_last_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    from deltarule.estimators import descent
+
+    X, y = problem("classes")
+    ours, theirs = pair("classes", **SOLVERS["invscaling"])
+
+    def interrupted(*_: Any) -> Any:
+        raise KeyboardInterrupt
+
+    ours.partial_fit(X, y, classes=["a", "b", "c"])
+    theirs.partial_fit(X, y, classes=["a", "b", "c"])
+    monkeypatch.setattr(descent, "_epochs", interrupted)
+    with pytest.warns(UserWarning, match="interrupted"):
+        ours.partial_fit(X, y)
+    assert ours._optimizer.learning_rate == theirs._optimizer.learning_rate
+
+
+# Sparse rows, almost all zero
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("solver", ["adam", "nesterov", "lbfgs"])
+def test_thin_rows(kind: str, solver: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are never written out, neither to learn nor to answer."""
+    from deltarule.estimators import parameters, samples
+
+    X, y = problem(kind, 300)
+    random = np.random.default_rng(0)
+    wide = scipy.sparse.random_array((300, 400), density=0.01, rng=random)
+    narrow = scipy.sparse.csr_array(X * (random.uniform(size=X.shape) < 0.5))
+    rows, w = scipy.sparse.csr_matrix(scipy.sparse.hstack([narrow, wide])), random.uniform(0.5, 2, 300)
+    ours, theirs = pair(kind, **(SOLVERS[solver] | {"max_iter": 5, "batch_size": 70}))
+    theirs.fit(rows, y, w)
+    for module in (samples, parameters):
+        monkeypatch.setattr(module, "dense_rows", None)
+    ours.fit(rows, y, w)
+    if solver == "lbfgs" and kind == "rows of values":
+        return
+    alike(ours, theirs, rows, 1e-6 if solver == "lbfgs" else 1e-9)
+
+
+def test_thin_rows_with_dropout_and_divergence() -> None:
+    _, y = problem("values", 300)
+    rows = scipy.sparse.random_array((300, 400), density=0.01, rng=np.random.default_rng(0), format="csr")
+    given = {"hidden_layer_sizes": 5, "dropout": 0.3, "random_state": 0, "max_iter": 3}
+    thin, dense = (MLPRegressor(**given).fit(Z, y) for Z in (rows, rows.toarray()))
+    np.testing.assert_allclose(thin.coefs_[0], dense.coefs_[0], rtol=1e-9, atol=1e-12)
+    with pytest.raises(ValueError, match="non-finite"), pytest.warns(UserWarning, match="diverged in epoch"):
+        MLPRegressor(solver="sgd", learning_rate_init=1e200, random_state=0).fit(rows, y)

@@ -314,6 +314,8 @@ def _team(pace: _Pace, asked: int | None, work: float, barriers: float) -> Itera
     Callers side by side share the processors; between two barriers there must be enough to do.
     """
     fixed = resolve_threads(asked)
+    if asked is None and fixed is not None:  # the environment's wish, within `at_most`
+        fixed = min(fixed, getattr(_bound, "threads", fixed))
     with _calls.one_more() as callers:
         threads = fixed
         if threads is None:

@@ -1,7 +1,7 @@
 """What both estimators share: validation and labels are scikit-learn's, the network, its costs and its learning ours.
 
 scikit-learn's own class is the parent. Its numerical half, which methods of the same names take the place of here, is
-private to it; `REPLACED` is held against the version that is installed.
+private to it; `USED` and `REPLACED` are held against the version that is installed.
 
 Random numbers are drawn as scikit-learn draws them, in its order: initial weights, the validation split, and the order
 of every epoch. So the same `random_state` gives the same network, but for the rounding of sums.
@@ -10,6 +10,7 @@ of every epoch. So the same `random_state` gives the same network, but for the r
 from __future__ import annotations
 
 import copy
+import inspect
 from contextlib import AbstractContextManager, nullcontext
 from numbers import Integral, Real
 from pathlib import Path
@@ -36,7 +37,8 @@ from deltarule.estimators.tasks import Tasks
 
 __all__ = ["ADDED", "NativeMLP"]
 
-REPLACED = ("_fit", "_initialize", "_forward_pass_fast", "_loss_grad_lbfgs", "_validate_input", "_predict", "_score")
+USED = ("_validate_input", "_predict", "_score", "_check_solver")  # of scikit-learn's private methods
+REPLACED = ("_fit", "_initialize", "_forward_pass_fast", "_loss_grad_lbfgs")
 ADDED: dict[str, list[Any]] = {  # to scikit-learn's own constraints, for both
     "activation": [str, "array-like"],
     "dropout": [Interval(Real, 0, 1, closed="left"), "array-like"],
@@ -54,7 +56,7 @@ class NativeMLP(CallbackSupportMixin):  # type: ignore[misc]
 
     def __init_subclass__(cls, **given: Any) -> None:
         super().__init_subclass__(**given)
-        missing = [name for name in REPLACED if not any(name in vars(base) for base in cls.__mro__[2:])]
+        missing = [name for name in (*USED, *REPLACED) if not any(name in vars(base) for base in cls.__mro__[2:])]
         if missing:
             import sklearn
 
@@ -68,18 +70,21 @@ class NativeMLP(CallbackSupportMixin):  # type: ignore[misc]
     def _network(self: Any) -> Parameters:
         """The parameters as a network; those in `coefs_` and `intercepts_` count."""
         found: Parameters | None = self.__dict__.get("_parameters")
-        made_of = (self.activation, self.dropout, self.out_activation_)
-        same = found is not None and all(a is b for a, b in zip(self._made_of, made_of))
-        if found is None or not same or not found.fits(self.coefs_):
-            sizes = [self.coefs_[0].shape[0], *(c.shape[1] for c in self.coefs_)]
-            found, self._made_of = Parameters(build(self, sizes), self.coefs_, self.intercepts_), made_of
-            self._parameters = found
+        if found is None or self._made_of != self._functions() or not found.fits(self.coefs_, self.intercepts_):
+            sizes = [np.shape(self.coefs_[0])[0], *(np.shape(c)[1] for c in self.coefs_)]
+            found = self._parameters = Parameters(build(self, sizes), self.coefs_, self.intercepts_)
+            self._made_of = self._functions()
         return found
 
+    def _functions(self: Any) -> tuple[Any, ...]:
+        """What answers depend on beside the coefficients."""
+        f = self.activation
+        return f if isinstance(f, str) else tuple(f), self.out_activation_
+
     def _own(self: Any) -> Parameters:
-        """The same, to be trained: the lists are views of θ from here on."""
+        """The network as the parameters are now, to be trained: the lists are views of its θ from here on."""
+        self.__dict__.pop("_parameters", None)
         found: Parameters = self._network()
-        found.read(self.coefs_, self.intercepts_)
         self.coefs_, self.intercepts_ = list(found.coefs), list(found.intercepts)
         return found
 
@@ -103,7 +108,7 @@ class NativeMLP(CallbackSupportMixin):  # type: ignore[misc]
         own = self._network()
         with self._threads():
             y: NDArray[Any] = own.outputs(own.theta_of(self.coefs_, self.intercepts_), as_rows(X))[1]
-        return y
+        return y if X.dtype == y.dtype else y.astype(np.result_type(X.dtype, y.dtype), copy=False)
 
     # learning
 
@@ -116,13 +121,15 @@ class NativeMLP(CallbackSupportMixin):  # type: ignore[misc]
         if self.early_stopping and incremental:
             raise ValueError("partial_fit does not support early_stopping=True")
         X, y = self._validate_input(X, y, incremental, reset=first)
-        weights = None if sample_weight is None else _check_sample_weight(sample_weight, X)
+        weights = None if sample_weight is None else _weights(sample_weight, X)
         weights = self._class_weights(y, weights, incremental)
         y = y.reshape(len(y), -1)
         self.n_outputs_ = y.shape[1]
         self._random_state = check_random_state(self.random_state)
         if first:
             self._initialize(y, [X.shape[1], *sizes, self.n_outputs_], X.dtype)
+        elif not incremental:
+            self._best = None  # of this fit
         own = self._own()
         held = self._given(*validation) if validation else None
         with self._threads():
@@ -130,7 +137,7 @@ class NativeMLP(CallbackSupportMixin):  # type: ignore[misc]
                 self._check_lbfgs()
                 minimisation.minimise(self, own, self._samples(X, y, weights), held, tasks)
             else:
-                if not incremental or not hasattr(self, "_optimizer"):
+                if not incremental or not descent.goes_on(self, own):
                     descent.begin(self, own)
                 if self.early_stopping and held is None:
                     X, y, weights, held = self._split(X, y, weights)
@@ -140,6 +147,8 @@ class NativeMLP(CallbackSupportMixin):  # type: ignore[misc]
                 "Solver produced non-finite parameter weights. The input data may contain large values and need to be "
                 "preprocessed: try StandardScaler, or a smaller learning_rate_init."
             )
+        if self._best is None:  # nothing was better than before it
+            self._best = Best(-np.inf, self._epochs_seen(), own.theta.copy())
         tasks.end()
         return self
 
@@ -150,10 +159,9 @@ class NativeMLP(CallbackSupportMixin):  # type: ignore[misc]
         self.out_activation_ = self._output_activation()
         self.coefs_, self.intercepts_ = [], []
         for n_in, n_out, f in zip(sizes, sizes[1:], [*per_layer(self, "activation", len(sizes) - 2), self.activation]):
-            bound = np.sqrt((2.0 if f == "logistic" else 6.0) / (n_in + n_out))
+            bound = np.sqrt((2.0 if f in ("logistic", "sigmoid") else 6.0) / (n_in + n_out))
             for lists, shape in ((self.coefs_, (n_in, n_out)), (self.intercepts_, n_out)):
                 lists.append(self._random_state.uniform(-bound, bound, shape).astype(dtype, copy=False))
-        self.__dict__.pop("_parameters", None)
         self.validation_loss_curve_ = None
         self._best = Best(-np.inf, 0, self._own().theta.copy())
         if self.solver == "lbfgs":
@@ -220,7 +228,7 @@ class NativeMLP(CallbackSupportMixin):  # type: ignore[misc]
         y = self._targets(y).reshape(len(y), -1)
         if y.shape[1] != self.n_outputs_:
             raise ValueError(f"y_val has {y.shape[1]} outputs, y has {self.n_outputs_}")
-        found: Held = self._held(X, y, None if weights is None else _check_sample_weight(weights, X))
+        found: Held = self._held(X, y, None if weights is None else _weights(weights, X))
         return found
 
     def _held(self: Any, X: Any, y: NDArray[Any], weights: Any) -> Held:
@@ -251,9 +259,13 @@ class NativeMLP(CallbackSupportMixin):  # type: ignore[misc]
                 print(f"Validation score: {good:f}")  # noqa: T201
         elif validation is not None:
             remembered = -validation
-        curve = self.validation_loss_curve_ if self.solver == "lbfgs" else self.loss_curve_
-        self._remember(remembered, own.theta, len(curve))
+        self._remember(remembered, own.theta, self._epochs_seen())
         return float(good)
+
+    def _epochs_seen(self: Any) -> int:
+        """Over all fits."""
+        curve = self.__dict__.get("validation_loss_curve_" if self.solver == "lbfgs" else "loss_curve_")
+        return len(curve or ())
 
     def _held_score(self: Any, held: Held, loss: float | None) -> float:
         X, _, weights, _ = held.samples
@@ -263,11 +275,14 @@ class NativeMLP(CallbackSupportMixin):  # type: ignore[misc]
             return float(self._score(X, held.y, sample_weight=weights))
         nameless = copy.copy(self)  # a scorer's X has lost its columns' names
         nameless.__dict__.pop("feature_names_in_", None)
-        given = {} if weights is None else {"sample_weight": weights}
-        return float(check_scoring(self, scoring=self.scoring)(nameless, X, held.y, **given))
+        scorer = check_scoring(self, scoring=self.scoring)
+        weighs = weights is not None and "sample_weight" in inspect.signature(scorer).parameters
+        return float(scorer(nameless, X, held.y, **({"sample_weight": weights} if weighs else {})))
 
     def _remember(self: Any, value: float, theta: NDArray[Any], epoch: int) -> None:
-        if "_best" not in self.__dict__ or value > self._best.value:
+        best: Best | None = self.__dict__.get("_best")
+        before = self.best_validation_score_ if self.early_stopping and self.solver != "lbfgs" else -np.inf
+        if value > (before if best is None else best.value):
             self._best = Best(value, epoch, theta.copy())
 
     @property
@@ -288,14 +303,16 @@ class NativeMLP(CallbackSupportMixin):  # type: ignore[misc]
         return int(self._the_best().epoch)
 
     def _best_arrays(self: Any) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
-        theta = self._the_best().theta
-        coefs, intercepts = self._network().views(theta.copy())
+        theta = self._the_best().theta.copy()
+        coefs, intercepts = self._network().views(theta)
         return coefs, intercepts
 
     def _the_best(self: Any) -> Best:
-        if "_best" not in self.__dict__:
+        best: Best | None = self.__dict__.get("_best")
+        if best is None:
             raise AttributeError(f"this {type(self).__name__} has not been fitted: it has no best weights")
-        best: Best = self._best
+        if best.theta.size != self._network().net.size:
+            raise AttributeError("the best weights belong to coefs_ of other shapes than those that are there now")
         return best
 
     def restore_best(self: Any) -> Any:
@@ -305,8 +322,9 @@ class NativeMLP(CallbackSupportMixin):  # type: ignore[misc]
         there was validation data, else with the lowest training loss (a mean over the epoch that led to them).
         """
         check_is_fitted(self)
-        own = self._own()
+        own: Parameters = self._network()
         own.theta[...] = self._the_best().theta
+        self.coefs_, self.intercepts_ = list(own.coefs), list(own.intercepts)
         return self
 
     # files and notebooks
@@ -325,3 +343,9 @@ class NativeMLP(CallbackSupportMixin):  # type: ignore[misc]
         """scikit-learn's representation, and the network drawn below it."""
         html: str = super()._html_repr()
         return html + drawing(self)
+
+
+def _weights(given: Any, X: Any) -> NDArray[Any]:
+    """What rows weigh; a negative weight would have the network unlearn."""
+    found: NDArray[Any] = _check_sample_weight(given, X, ensure_non_negative=True)
+    return found

@@ -9,7 +9,7 @@ import numpy as np
 import sklearn.neural_network
 from numpy.typing import NDArray
 from sklearn.base import _fit_context
-from sklearn.utils import compute_sample_weight
+from sklearn.utils import compute_class_weight, compute_sample_weight
 from sklearn.utils._param_validation import StrOptions
 
 from deltarule.costs import Cost
@@ -186,7 +186,10 @@ class MLPClassifier(NativeMLP, sklearn.neural_network.MLPClassifier):  # type: i
 
     def _targets(self, y: NDArray[Any]) -> NDArray[np.bool_]:
         """Labels as indicators, if they were all seen in training."""
-        if self._label_binarizer.y_type_ in ("binary", "multiclass") and y.ndim == 1:
+        many = self._label_binarizer.y_type_.startswith("multilabel")
+        if many != (y.ndim == 2):
+            raise ValueError(f"y_val has {y.ndim} axes, and y had {2 if many else 1}")
+        if not many:
             unknown = np.setdiff1d(y, self.classes_)
             if len(unknown):
                 raise ValueError(f"y_val has classes not in `self.classes_`: {unknown}. It has {self.classes_}.")
@@ -202,5 +205,12 @@ class MLPClassifier(NativeMLP, sklearn.neural_network.MLPClassifier):  # type: i
                 "class_weight 'balanced' is not supported for partial_fit, which never sees all classes' counts. "
                 "Compute them by compute_class_weight('balanced', classes=classes, y=y), and pass a dict."
             )
-        own = compute_sample_weight(self.class_weight, self._label_binarizer.inverse_transform(y))
+        labels = self._label_binarizer.inverse_transform(y)
+        if self._label_binarizer.y_type_.startswith("multilabel"):
+            own = compute_sample_weight(self.class_weight, labels)
+        else:
+            each = compute_class_weight(self.class_weight, classes=self.classes_, y=labels)
+            if (each < 0).any():
+                raise ValueError(f"Negative values in class_weight: {self.class_weight}")
+            own = each[np.searchsorted(self.classes_, labels)]
         return own if weights is None else weights * own

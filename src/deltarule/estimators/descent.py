@@ -8,6 +8,7 @@ improvement can, and that takes n_iter_no_change epochs.
 
 from __future__ import annotations
 
+import copy
 import warnings
 from typing import Any
 
@@ -17,26 +18,40 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
 
 from deltarule import engines
-from deltarule.engines import Settings, Slice
+from deltarule.engines import Outcome, Settings, Slice
+from deltarule.estimators import sparse
 from deltarule.estimators.parameters import Parameters
-from deltarule.estimators.samples import AT_A_TIME, Held, Samples
+from deltarule.estimators.samples import AT_A_TIME, Held, Samples, thin
 from deltarule.estimators.tasks import Tasks
 from deltarule.optimizers import SGD, Adam, Momentum, Nesterov, Optimizer
 
-__all__ = ["begin", "descend"]
+__all__ = ["begin", "descend", "goes_on"]
 
 WORTH = 2e9  # floating-point operations of a call, about: a Ctrl-C waits for its end
 
 
 def begin(mlp: Any, own: Parameters) -> None:
-    """η as scikit-learn steers it, the state of our optimiser, and a seed if anything is dropped."""
+    """The update rule and its state, η as scikit-learn steers it, and a seed if anything is dropped.
+
+    They stay for every `partial_fit` after it, whatever the parameters are then.
+    """
     if mlp.solver == "sgd":
         steering = (mlp.learning_rate_init, mlp.learning_rate, mlp.momentum, mlp.nesterovs_momentum, mlp.power_t)
         mlp._optimizer = SGDOptimizer([], *steering)
     else:
         mlp._optimizer = AdamOptimizer([], mlp.learning_rate_init, mlp.beta_1, mlp.beta_2, mlp.epsilon)
-    mlp._state, mlp._steps = _rule(mlp).begin(own.theta), 0
+    mlp._rule = _rule(mlp)
+    mlp._state, mlp._steps = mlp._rule.begin(own.theta), 0
     mlp._seed = int(mlp._random_state.randint(2**31)) if np.any(np.greater(mlp.dropout, 0)) else 0
+
+
+def goes_on(mlp: Any, own: Parameters) -> bool:
+    """Whether there is a descent to go on with; its state follows θ's type."""
+    state = getattr(mlp, "_state", None)
+    if state is None or any(a.shape != own.theta.shape for a in state.values()):
+        return False
+    mlp._state = {name: a.astype(own.theta.dtype, copy=False) for name, a in state.items()}
+    return True
 
 
 def descend(mlp: Any, own: Parameters, samples: Samples, held: Held | None, tasks: Tasks, once: bool) -> None:
@@ -46,13 +61,13 @@ def descend(mlp: Any, own: Parameters, samples: Samples, held: Held | None, task
     mlp.n_iter_ = 0
     try:
         while mlp.n_iter_ < mlp.max_iter:
-            orders, rates = [], []
+            orders, rates, steering = [], [], copy.copy(mlp._optimizer)
             for k in range(1, 1 + (1 if once or tasks else _epochs_of_a_call(mlp, own, samples))):
                 if mlp.shuffle:
                     order = _shuffled(order, mlp._random_state)
                 orders.append(order)
-                rates.append(mlp._optimizer.learning_rate)
-                mlp._optimizer.iteration_ends(mlp.t_ + k * m)
+                rates.append(steering.learning_rate)
+                steering.iteration_ends(mlp.t_ + k * m)
             with tasks.one("epoch") as task:
                 losses, thetas = _epochs(mlp, own, samples, orders, rates, size)
                 for loss, theta in zip(losses, thetas):
@@ -67,7 +82,7 @@ def descend(mlp: Any, own: Parameters, samples: Samples, held: Held | None, task
             )  # fmt: skip
     except KeyboardInterrupt:
         warnings.warn("Training interrupted by user.", stacklevel=2)
-    if mlp.early_stopping:
+    if mlp.early_stopping and mlp._best is not None:
         mlp.restore_best()
 
 
@@ -114,33 +129,68 @@ def _epochs(
     sizes = np.diff(starts, append=m)
     order = np.concatenate(orders)
     first = np.add.outer(m * np.arange(n), starts).ravel()  # row of every mini-batch
-    ends = np.append(first[1:], n * m)
     totals = _sums(samples.weights, order, first) if samples.weights is not None else np.tile(sizes, n).astype(float)
-    decays = mlp.alpha / np.where(totals > 0, totals, np.inf)
-    rates_of = np.repeat(np.array(rates, np.float64), len(starts))
-    rule, engine, losses, thetas = _rule(mlp), engines.choose("auto", own.net), np.full(len(ends), np.nan), []
-    theta, step = own.theta, len(ends)
-    if samples.sparse:  # one epoch, as many mini-batches at a time as may be written out
-        step = max(1, AT_A_TIME // (size * samples.X.shape[1]))
-    for k in range(0, len(ends), step):
-        last = min(k + step, len(ends))
-        rows, batches = order[first[k] : ends[last - 1]], last - k
-        X, t, w = samples.rows(rows) if samples.sparse else samples[:3]
+    todo = Slice(
+        order, np.append(first[1:], n * m), np.repeat(np.array(rates, np.float64), len(starts)),
+        [mlp._rule] * len(first), mlp._steps + 1, decays=mlp.alpha / np.where(totals > 0, totals, np.inf),
+        keeps=np.arange(1, n) * len(starts),
+    )  # fmt: skip
+    done = _updates(mlp, own, samples, todo, size)
+    count = len(done.costs)
+    mlp._state, mlp._steps = done.state, mlp._steps + count
+    losses = np.full(len(first), np.nan)
+    losses[:count] = mlp._loss_of(done.costs, done.penalties, _constants(samples, order, first, totals)[:count])
+    kept = [] if done.kept is None else list(done.kept)
+    thetas = [*kept, done.theta if done.diverged is None else np.full_like(done.theta, np.nan)]
+    return (losses.reshape(n, -1) @ sizes / m).tolist()[: len(thetas)], thetas
+
+
+def _updates(mlp: Any, own: Parameters, samples: Samples, todo: Slice, size: int) -> Outcome:
+    """The engine's answer to a slice; a sparse X is written out a few mini-batches at a time, or not at all."""
+    engine, settings = engines.choose("auto", own.net), Settings(mlp._seed)
+    if not samples.sparse:
+        outcome: Outcome = engine.train(own.net, own.theta, mlp._state, *samples[:3], todo, settings)
+        return outcome
+    if thin(samples.X, size):
+        found: Outcome = _sparse_updates(mlp, own, samples, todo)
+        return found
+    theta, state, parts = own.theta, mlp._state, []
+    starts = np.append(0, todo.ends)
+    step = max(1, AT_A_TIME // (size * samples.X.shape[1]))
+    for k in range(0, len(todo.ends), step):
+        last = min(k + step, len(todo.ends))
+        rows = todo.order[starts[k] : starts[last]]
+        X, t, w = samples.rows(rows)
         part = Slice(
-            np.arange(len(rows)) if samples.sparse else rows, ends[k:last] - first[k], rates_of[k:last],
-            [rule] * batches, mlp._steps + 1, decays=decays[k:last], keeps=np.arange(1, n) * len(starts),
+            np.arange(len(rows)), starts[k + 1 : last + 1] - starts[k], todo.rates[k:last], todo.optimizers[k:last],
+            todo.first_step + k, decays=None if todo.decays is None else todo.decays[k:last],
         )  # fmt: skip
-        done = engine.train(own.net, theta, mlp._state, X, t, w, part, Settings(mlp._seed))
-        constants = _constants(samples, order, first, totals)[k : k + len(done.costs)]
-        losses[k : k + len(done.costs)] = mlp._loss_of(done.costs, done.penalties, constants)
-        theta, mlp._state, mlp._steps = done.theta, done.state, mlp._steps + len(done.costs)
-        thetas.extend(done.kept)
-        if done.diverged is not None:
-            theta = np.full_like(theta, np.nan)
+        parts.append(engine.train(own.net, theta, state, X, t, w, part, settings))
+        theta, state = parts[-1].theta, parts[-1].state
+        if parts[-1].diverged is not None:
             break
-    per_epoch = losses.reshape(n, -1) @ sizes / m
-    thetas.append(theta)
-    return per_epoch.tolist()[: len(thetas)], thetas
+    costs, penalties = (np.concatenate([getattr(p, name) for p in parts]) for name in ("costs", "penalties"))
+    whole: Outcome = parts[-1]._replace(costs=costs, penalties=penalties)
+    return whole
+
+
+@np.errstate(all="ignore")  # what leaves the finite numbers is found
+def _sparse_updates(mlp: Any, own: Parameters, samples: Samples, todo: Slice) -> Outcome:
+    """The same one mini-batch after the other, without an engine."""
+    net, theta, state, costs, penalties = own.net, own.theta, mlp._state, list[float](), list[float]()
+    for k, (rows, rate, rule) in enumerate(zip(todo.batches, todo.rates.tolist(), todo.optimizers)):
+        decay, step = float(0 if todo.decays is None else todo.decays[k]), todo.first_step + k
+        masks = engines.textbook.dropout_masks(net, mlp._seed, step, rows, theta.dtype)
+        w = None if samples.weights is None else samples.weights[rows]
+        C, g = sparse.cost_and_gradient(net, theta, samples.X[rows], samples.t[rows], w, masks)
+        decayed = np.where(net.decayed, theta, 0)
+        penalties.append(decay / 2 * float(decayed @ decayed))
+        costs.append(C + penalties[-1])
+        updated, after = rule.update(theta, g + theta.dtype.type(decay) * decayed, state, rate, step, net.decayed)
+        if not (np.isfinite(costs[-1]) and np.isfinite(updated).all()):
+            return Outcome(theta, state, np.array(costs[:-1]), np.array(penalties[:-1]), step)
+        theta, state = updated, after
+    return Outcome(theta, state, np.array(costs), np.array(penalties))
 
 
 def _sums(values: NDArray[Any], order: NDArray[np.int64], first: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -167,6 +217,7 @@ def _books(mlp: Any, own: Parameters, m: int, loss: float, held: Held | None) ->
     if mlp.verbose:
         print(f"Iteration {mlp.n_iter_}, loss = {loss:.8f}")  # noqa: T201
     good, best = mlp._watch(own, held, loss), mlp.best_validation_score_ if mlp.early_stopping else -mlp.best_loss_
+    mlp._optimizer.iteration_ends(mlp.t_)
     mlp._no_improvement_count = mlp._no_improvement_count + 1 if good < best + mlp.tol else 0
     if good > best and mlp.early_stopping:
         mlp.best_validation_score_ = good

@@ -16,8 +16,9 @@ from sklearn.utils.fixes import _get_additional_lbfgs_options_dict
 from sklearn.utils.optimize import _check_optimize_result
 
 from deltarule import engines
+from deltarule.estimators import sparse
 from deltarule.estimators.parameters import Parameters
-from deltarule.estimators.samples import Held, Samples, stretches
+from deltarule.estimators.samples import Held, Samples, stretches, thin
 from deltarule.estimators.tasks import Tasks
 
 __all__ = ["cost_and_gradient", "minimise"]
@@ -56,12 +57,15 @@ def cost_and_gradient(
     theta, engine = own.unpacked(vector), engines.choose("auto", own.net)
     C = _penalty(mlp, own, theta, samples) + _constant(samples)
     g = mlp.alpha / _total(samples.weights, len(samples.t)) * np.where(own.net.decayed, theta, 0).astype(np.float64)
-    for rows in stretches(samples.X) if samples.sparse else [slice(None)]:
-        X, t, w = samples.rows(rows) if samples.sparse else samples[:3]
-        share = _total(w, len(t)) / _total(samples.weights, len(samples.t))
-        with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"):
+        if samples.sparse and thin(samples.X, len(samples.t)):
+            own_C, own_g = sparse.cost_and_gradient(own.net, theta, *samples[:3], masks={})
+            return C + own_C, own.packed(g + own_g)
+        for rows in stretches(samples.X) if samples.sparse else [slice(None)]:
+            X, t, w = samples.rows(rows) if samples.sparse else samples[:3]
+            share = _total(w, len(t)) / _total(samples.weights, len(samples.t))
             own_C, own_g = engine.cost_and_gradient(own.net, theta, X, t, sample_weight=w)
-        C, g = C + share * own_C, g + share * own_g
+            C, g = C + share * own_C, g + share * own_g
     return C, own.packed(g)
 
 

@@ -13,7 +13,7 @@ from deltarule.architecture import Architecture
 from deltarule.errors import DeltaruleError
 from deltarule.layers import Dense, Dropout, Layer
 
-__all__ = ["OUTPUTS", "build", "hidden_sizes", "per_layer"]
+__all__ = ["OUTPUTS", "build", "function", "hidden_sizes", "per_layer"]
 
 OUTPUTS = {  # scikit-learn's names, and ours
     "identity": "identity", "logistic": "sigmoid", "softmax": "softmax", "tanh": "tanh", "relu": "relu", "exp": "exp",
@@ -27,9 +27,9 @@ def build(mlp: Any, sizes: Sequence[int]) -> Architecture:
     hidden = len(sizes) - 2
     rates, functions = per_layer(mlp, "dropout", hidden), per_layer(mlp, "activation", hidden)
     for n, f, rate in zip(sizes[1:-1], functions, rates):
-        layers.append(Dense(n, _function(mlp, f)))
+        layers.append(Dense(n, function(mlp, f)))
         try:
-            layers += [Dropout(float(rate))] * (rate != 0)
+            layers += [Dropout(float(rate))] if rate else []
         except (DeltaruleError, TypeError, ValueError) as error:
             raise _invalid(mlp, "dropout", f"has a rate out of [0.0, 1.0) ({error})") from None
     layers.append(Dense(sizes[-1], OUTPUTS[mlp.out_activation_]))
@@ -58,11 +58,14 @@ def per_layer(mlp: Any, name: str, layers: int) -> list[Any]:
     return list(value)  # type: ignore[call-overload, no-any-return]
 
 
-def _function(mlp: Any, name: str) -> Activation:
+def function(mlp: Any, name: str) -> Activation:
+    """The activation of that name, in scikit-learn's words or ours."""
     try:
         return activation("sigmoid" if name == "logistic" else name)
     except DeltaruleError as error:
-        raise _invalid(mlp, "activation", f"must be one name or one for every hidden layer: {error}") from None
+        raise _invalid(
+            mlp, "activation", f"must be one name or one for every hidden layer, 'logistic' among them: {error}"
+        ) from None
 
 
 def _invalid(mlp: Any, name: str, why: str) -> InvalidParameterError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from deltarule import engines
 from deltarule.architecture import Architecture
-from deltarule.estimators.samples import dense_rows, stretches
+from deltarule.estimators import sparse
+from deltarule.estimators.samples import dense_rows, stretches, thin
 
 __all__ = ["Best", "Parameters"]
 
@@ -34,7 +35,7 @@ class Parameters:
 
     def __init__(self, net: Architecture, coefs: Arrays, intercepts: Arrays) -> None:
         self.net = net
-        self.theta: NDArray[Any] = np.empty(net.size, coefs[0].dtype)
+        self.theta: NDArray[Any] = np.empty(net.size, _dtype(coefs, intercepts))
         self.coefs, self.intercepts = self.views(self.theta)
         self.read(coefs, intercepts)
 
@@ -43,10 +44,13 @@ class Parameters:
         layers = [p for p in self.net.split(theta) if p]
         return [p["W"].T for p in layers], [p["b"] for p in layers]
 
-    def fits(self, coefs: Arrays) -> bool:
-        """Whether arrays of these shapes and types are its own."""
-        shapes = [c.shape for c in coefs] == [c.shape for c in self.coefs]
-        return shapes and coefs[0].dtype == self.theta.dtype
+    def fits(self, coefs: Arrays, intercepts: Arrays) -> bool:
+        """Whether these are its own arrays, or others of their shapes and type."""
+        if _same(coefs, self.coefs) and _same(intercepts, self.intercepts):
+            return True
+        return [c.shape for c in coefs] == [c.shape for c in self.coefs] and _dtype(
+            coefs, intercepts
+        ) == self.theta.dtype
 
     def read(self, coefs: Arrays, intercepts: Arrays) -> None:
         """Take over the numbers of lists of the same shapes."""
@@ -82,6 +86,8 @@ class Parameters:
         if isinstance(X, np.ndarray):
             z, y = engine.outputs(self.net, theta, X)
             return z, y
+        if thin(X, X.shape[0]):
+            return sparse.outputs(self.net, theta, X)
         parts = [engine.outputs(self.net, theta, dense_rows(X, rows)) for rows in stretches(X)]
         z, y = (np.concatenate(part) for part in zip(*parts))
         return z, y
@@ -94,5 +100,11 @@ def _copy(into: tuple[Arrays, Arrays], values: tuple[Arrays, Arrays]) -> None:
                 view[...] = value
 
 
-def _same(these: Iterable[Any], those: Iterable[Any]) -> bool:
-    return all(a is b for a, b in zip(these, those, strict=True))
+def _same(these: Arrays, those: Arrays) -> bool:
+    return len(these) == len(those) and all(a is b for a, b in zip(these, those))
+
+
+def _dtype(coefs: Arrays, intercepts: Arrays) -> np.dtype[Any]:
+    """float32 where all of them are, else float64."""
+    every = {np.asarray(a).dtype for a in (*coefs, *intercepts)}
+    return np.dtype(np.float32 if every == {np.dtype(np.float32)} else np.float64)

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 
-__all__ = ["AT_A_TIME", "Held", "Samples", "as_rows", "dense_rows", "stretches"]
+__all__ = ["AT_A_TIME", "Held", "Samples", "as_rows", "dense_rows", "stretches", "thin"]
 
 AT_A_TIME = 1 << 22  # numbers of a sparse matrix that are written out in one go
+THIN, FEW = 0.05, 64  # a share of numbers that are not zero, and rows, from which sparse products are faster
 
 
 class Samples(NamedTuple):
@@ -48,6 +49,11 @@ def as_rows(X: Any) -> Any:
 def dense_rows(X: Any, rows: NDArray[np.int64] | slice) -> NDArray[Any]:
     """Rows of a sparse matrix, written out."""
     return np.ascontiguousarray(X[rows].toarray())
+
+
+def thin(X: Any, m: int) -> bool:
+    """Whether m rows at a time of a sparse X are better left sparse."""
+    return bool((m >= FEW and X.nnz < THIN * X.shape[0] * X.shape[1]) or m * X.shape[1] > AT_A_TIME)
 
 
 def stretches(X: Any) -> Iterator[slice]:
