@@ -151,7 +151,7 @@ def _updates(mlp: Any, own: Parameters, samples: Samples, todo: Slice, size: int
     if not samples.sparse:
         outcome: Outcome = engine.train(own.net, own.theta, mlp._state, *samples[:3], todo, settings)
         return outcome
-    if thin(samples.X, size):
+    if thin(samples.X, size, len(own.intercepts[0]), learns=True, updates=True):
         found: Outcome = _sparse_updates(mlp, own, samples, todo)
         return found
     theta, state, parts = own.theta, mlp._state, []
@@ -183,11 +183,14 @@ def _sparse_updates(mlp: Any, own: Parameters, samples: Samples, todo: Slice) ->
         masks = engines.textbook.dropout_masks(net, mlp._seed, step, rows, theta.dtype)
         w = None if samples.weights is None else samples.weights[rows]
         C, g = sparse.cost_and_gradient(net, theta, samples.X[rows], samples.t[rows], w, masks)
-        decayed = np.where(net.decayed, theta, 0)
-        penalties.append(decay / 2 * float(decayed @ decayed))
+        penalty = 0.0
+        for W, dW in ((p["W"], own_g["W"]) for p, own_g in zip(net.split(theta), net.split(g)) if p):
+            penalty += float(np.vdot(W, W))
+            dW += W * theta.dtype.type(decay)  # a view of g
+        penalties.append(decay / 2 * penalty)
         costs.append(C + penalties[-1])
-        updated, after = rule.update(theta, g + theta.dtype.type(decay) * decayed, state, rate, step, net.decayed)
-        if not (np.isfinite(costs[-1]) and np.isfinite(updated).all()):
+        updated, after = rule.update(theta, g, state, rate, step)
+        if not (np.isfinite(costs[-1]) and np.isfinite(updated @ updated)):
             return Outcome(theta, state, np.array(costs[:-1]), np.array(penalties[:-1]), step)
         theta, state = updated, after
     return Outcome(theta, state, np.array(costs), np.array(penalties))

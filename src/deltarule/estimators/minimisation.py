@@ -58,7 +58,7 @@ def cost_and_gradient(
     C = _penalty(mlp, own, theta, samples) + _constant(samples)
     g = mlp.alpha / _total(samples.weights, len(samples.t)) * np.where(own.net.decayed, theta, 0).astype(np.float64)
     with np.errstate(all="ignore"):
-        if samples.sparse and thin(samples.X, len(samples.t)):
+        if samples.sparse and thin(samples.X, len(samples.t), len(own.intercepts[0]), learns=True):
             own_C, own_g = sparse.cost_and_gradient(own.net, theta, *samples[:3], masks={})
             return C + own_C, own.packed(g + own_g)
         for rows in stretches(samples.X) if samples.sparse else [slice(None)]:

@@ -86,7 +86,7 @@ class Parameters:
         if isinstance(X, np.ndarray):
             z, y = engine.outputs(self.net, theta, X)
             return z, y
-        if thin(X, X.shape[0]):
+        if thin(X, X.shape[0], len(self.intercepts[0])):
             return sparse.outputs(self.net, theta, X)
         parts = [engine.outputs(self.net, theta, dense_rows(X, rows)) for rows in stretches(X)]
         z, y = (np.concatenate(part) for part in zip(*parts))

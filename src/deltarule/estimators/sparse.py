@@ -37,17 +37,18 @@ def cost_and_gradient(
     w = np.ones(len(y), y.dtype) if w is None else w
     total = w.sum(dtype=np.float64) or 1.0
     C = float(np.sum(w * net.output.value(z, y, t), dtype=np.float64) / total)
+    share = (w / w.dtype.type(total))[:, None]  # so that gradients are averaged
     if net.output.canonical:
-        delta = w[:, None] * net.output.delta(z, y, t)
+        delta = share * net.output.delta(z, y, t)
     else:
-        delta = net.layers[-1].delta(p[-1], w[:, None] * net.output.cost.derivative(y, t), caches[-1])
+        delta = net.layers[-1].delta(p[-1], share * net.output.cost.derivative(y, t), caches[-1])
     gradients: list[dict[str, Any]] = []
     for k in reversed(range(1, len(net.layers))):
         da, g = net.layers[k].backward(p[k], delta, caches[k])
         gradients.insert(0, g)
         delta = net.layers[k - 1].delta(p[k - 1], da, caches[k - 1])
     gradients.insert(0, {"W": np.asarray(X.T @ delta).T, "b": delta.sum(axis=0)})
-    return C, net.join(gradients, theta) / theta.dtype.type(total)
+    return C, net.join(gradients, theta)
 
 
 def _forward(net: Architecture, theta: NDArray[Any], X: Any, masks: textbook.Masks) -> list[Cache]:
