@@ -106,9 +106,10 @@ class NativeMLP(CallbackSupportMixin):  # type: ignore[misc]
         if check_input:
             X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
         own = self._network()
+        theta = own.theta if own.holds(self.coefs_, self.intercepts_) else own.theta_of(self.coefs_, self.intercepts_)
         with self._threads():
-            y: NDArray[Any] = own.outputs(own.theta_of(self.coefs_, self.intercepts_), as_rows(X))[1]
-        return y if X.dtype == y.dtype else y.astype(np.result_type(X.dtype, y.dtype), copy=False)
+            y: NDArray[Any] = own.outputs(theta, as_rows(X))[1]
+        return y if X.dtype is y.dtype else y.astype(np.result_type(X.dtype, y.dtype), copy=False)
 
     # learning
 

@@ -46,20 +46,22 @@ class Parameters:
 
     def fits(self, coefs: Arrays, intercepts: Arrays) -> bool:
         """Whether these are its own arrays, or others of their shapes and type."""
-        if _same(coefs, self.coefs) and _same(intercepts, self.intercepts):
-            return True
-        return [c.shape for c in coefs] == [c.shape for c in self.coefs] and _dtype(
-            coefs, intercepts
-        ) == self.theta.dtype
+        return (
+            self.holds(coefs, intercepts)
+            or [c.shape for c in coefs] == [c.shape for c in self.coefs]
+            and _dtype(coefs, intercepts) == self.theta.dtype
+        )
+
+    def holds(self, coefs: Arrays, intercepts: Arrays) -> bool:
+        """Whether these are its own views."""
+        return _same(coefs, self.coefs) and _same(intercepts, self.intercepts)
 
     def read(self, coefs: Arrays, intercepts: Arrays) -> None:
         """Take over the numbers of lists of the same shapes."""
         _copy((self.coefs, self.intercepts), (coefs, intercepts))
 
     def theta_of(self, coefs: Arrays, intercepts: Arrays) -> NDArray[Any]:
-        """θ with the numbers of these lists: its own, where they are its views."""
-        if _same(coefs, self.coefs) and _same(intercepts, self.intercepts):
-            return self.theta
+        """Another θ, with the numbers of these lists."""
         theta = np.empty_like(self.theta)
         _copy(self.views(theta), (coefs, intercepts))
         return theta
@@ -84,8 +86,8 @@ class Parameters:
         """(z⁽ᴸ⁾, ŷ) of rows, dense or sparse, `(m, K)` each."""
         engine = engines.choose("auto", self.net)
         if isinstance(X, np.ndarray):
-            z, y = engine.outputs(self.net, theta, X)
-            return z, y
+            both: tuple[NDArray[Any], NDArray[Any]] = engine.outputs(self.net, theta, X)
+            return both
         if thin(X, X.shape[0], len(self.intercepts[0])):
             return sparse.outputs(self.net, theta, X)
         parts = [engine.outputs(self.net, theta, dense_rows(X, rows)) for rows in stretches(X)]

@@ -12,6 +12,7 @@ from scipy.sparse import issparse
 __all__ = ["AT_A_TIME", "Held", "Samples", "as_rows", "dense_rows", "stretches", "thin"]
 
 AT_A_TIME = 1 << 22  # numbers of a sparse matrix that are written out in one go
+FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
 CALL = 3e5  # nanoseconds that Python takes for a pass over sparse rows
 
 
@@ -42,7 +43,9 @@ class Held(NamedTuple):
 
 def as_rows(X: Any) -> Any:
     """X as the engine reads it: float32 or float64, by rows, aligned; whole numbers are numbers, and no pixels."""
-    dtype = None if X.dtype in (np.float32, np.float64) else np.float64
+    if isinstance(X, np.ndarray) and X.dtype in FLOATS and X.flags.c_contiguous and X.flags.aligned:
+        return X
+    dtype = None if X.dtype in FLOATS else np.float64
     return X.tocsr().astype(dtype or X.dtype, copy=False) if issparse(X) else np.require(X, dtype, ["C", "A"])
 
 
