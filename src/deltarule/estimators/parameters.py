@@ -46,10 +46,8 @@ class Parameters:
 
     def fits(self, coefs: Arrays, intercepts: Arrays) -> bool:
         """Whether these are its own arrays, or others of their shapes and type."""
-        return (
-            self.holds(coefs, intercepts)
-            or [c.shape for c in coefs] == [c.shape for c in self.coefs]
-            and _dtype(coefs, intercepts) == self.theta.dtype
+        return self.holds(coefs, intercepts) or (
+            [c.shape for c in coefs] == [c.shape for c in self.coefs] and _dtype(coefs, intercepts) == self.theta.dtype
         )
 
     def holds(self, coefs: Arrays, intercepts: Arrays) -> bool:
