@@ -11,7 +11,7 @@
    cost: cross_entropy  total   7,510
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deltarule import nets
 from deltarule.engines import EngineInfo, engine_info
@@ -59,6 +59,13 @@ from deltarule.schedules import (
 )
 from deltarule.training import Callback, EarlyStopping, History, JSONLines, Run, batches, train
 from deltarule.writing import generate
+
+if TYPE_CHECKING:
+    from deltarule.estimators import MLPClassifier, MLPRegressor
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, "__version__"})
 
 
 def __getattr__(name: str) -> Any:
