@@ -19,7 +19,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import xlogy
-from sklearn.base import is_classifier
+from sklearn.base import _fit_context, is_classifier
 from sklearn.callback import CallbackSupportMixin
 from sklearn.metrics import check_scoring, get_scorer_names
 from sklearn.model_selection import train_test_split
@@ -113,6 +113,35 @@ class NativeMLP(CallbackSupportMixin):  # type: ignore[misc]
 
     # learning
 
+    @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
+    def fit(
+        self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None,
+        sample_weight_val: Any = None,
+    ) -> Self:  # fmt: skip
+        """Learn from X and y.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (m, n)
+            Inputs.
+
+        y : array-like of shape (m,) or (m, K)
+            Of a classifier labels, or K columns of 0 and 1; of a regressor values.
+
+        sample_weight : array-like of shape (m,), default=None
+            What each row weighs.
+
+        X_val, y_val, sample_weight_val : default=None
+            Validation data: `validation_loss_curve_` is computed on them, and `early_stopping` watches them instead of
+            a part of X.
+
+        Returns
+        -------
+        self
+        """
+        found: Self = self._fit(X, y, sample_weight, validation=(X_val, y_val, sample_weight_val))
+        return found
+
     def _fit(
         self: Any, X: Any, y: Any, sample_weight: Any = None, incremental: bool = False, validation: Any = None
     ) -> Any:
@@ -129,9 +158,11 @@ class NativeMLP(CallbackSupportMixin):  # type: ignore[misc]
         self._random_state = check_random_state(self.random_state)
         if first:
             self._initialize(y, [X.shape[1], *sizes, self.n_outputs_], X.dtype)
+        own = self._own()
+        if first:
+            self._best = Best(-np.inf, 0, own.theta.copy())
         elif not incremental:
             self._best = None  # of this fit
-        own = self._own()
         held = self._given(*validation) if validation else None
         with self._threads():
             if self.solver == "lbfgs":
@@ -164,7 +195,6 @@ class NativeMLP(CallbackSupportMixin):  # type: ignore[misc]
             for lists, shape in ((self.coefs_, (n_in, n_out)), (self.intercepts_, n_out)):
                 lists.append(self._random_state.uniform(-bound, bound, shape).astype(dtype, copy=False))
         self.validation_loss_curve_ = None
-        self._best = Best(-np.inf, 0, self._own().theta.copy())
         if self.solver == "lbfgs":
             return
         self.loss_curve_: list[float] = []
@@ -253,7 +283,7 @@ class NativeMLP(CallbackSupportMixin):  # type: ignore[misc]
             self.validation_loss_curve_ = self.validation_loss_curve_ or []
             self.validation_loss_curve_.append(validation)
         good = remembered = -np.inf if loss is None else -loss
-        if self.early_stopping and held is not None and self.solver != "lbfgs":
+        if held is not None and self._stops_early():
             good = remembered = self._held_score(held, validation)
             self.validation_scores_.append(good)
             if self.verbose:
@@ -262,6 +292,10 @@ class NativeMLP(CallbackSupportMixin):  # type: ignore[misc]
             remembered = -validation
         self._remember(remembered, own.theta, self._epochs_seen())
         return float(good)
+
+    def _stops_early(self: Any) -> bool:
+        """Whether a validation score decides; L-BFGS has no epochs to stop behind."""
+        return bool(self.early_stopping and self.solver != "lbfgs")
 
     def _epochs_seen(self: Any) -> int:
         """Over all fits."""
@@ -282,7 +316,7 @@ class NativeMLP(CallbackSupportMixin):  # type: ignore[misc]
 
     def _remember(self: Any, value: float, theta: NDArray[Any], epoch: int) -> None:
         best: Best | None = self.__dict__.get("_best")
-        before = self.best_validation_score_ if self.early_stopping and self.solver != "lbfgs" else -np.inf
+        before = self.best_validation_score_ if self._stops_early() else -np.inf
         if value > (before if best is None else best.value):
             self._best = Best(value, epoch, theta.copy())
 

@@ -13,7 +13,7 @@ from deltarule.architecture import Architecture
 from deltarule.errors import DeltaruleError
 from deltarule.layers import Dense, Dropout, Layer
 
-__all__ = ["OUTPUTS", "build", "function", "hidden_sizes", "per_layer"]
+__all__ = ["OUTPUTS", "build", "hidden_sizes", "per_layer"]
 
 OUTPUTS = {  # scikit-learn's names, and ours
     "identity": "identity", "logistic": "sigmoid", "softmax": "softmax", "tanh": "tanh", "relu": "relu", "exp": "exp",
@@ -27,7 +27,7 @@ def build(mlp: Any, sizes: Sequence[int]) -> Architecture:
     hidden = len(sizes) - 2
     rates, functions = per_layer(mlp, "dropout", hidden), per_layer(mlp, "activation", hidden)
     for n, f, rate in zip(sizes[1:-1], functions, rates):
-        layers.append(Dense(n, function(mlp, f)))
+        layers.append(Dense(n, _function(mlp, f)))
         try:
             layers += [Dropout(float(rate))] if rate else []
         except (DeltaruleError, TypeError, ValueError) as error:
@@ -58,7 +58,7 @@ def per_layer(mlp: Any, name: str, layers: int) -> list[Any]:
     return list(value)  # type: ignore[call-overload, no-any-return]
 
 
-def function(mlp: Any, name: str) -> Activation:
+def _function(mlp: Any, name: str) -> Activation:
     """The activation of that name, in scikit-learn's words or ours."""
     try:
         return activation("sigmoid" if name == "logistic" else name)

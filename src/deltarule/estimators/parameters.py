@@ -37,7 +37,7 @@ class Parameters:
         self.net = net
         self.theta: NDArray[Any] = np.empty(net.size, _dtype(coefs, intercepts))
         self.coefs, self.intercepts = self.views(self.theta)
-        self.read(coefs, intercepts)
+        _copy((self.coefs, self.intercepts), (coefs, intercepts))
 
     def views(self, theta: NDArray[Any]) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
         """The lists over some θ."""
@@ -53,10 +53,6 @@ class Parameters:
     def holds(self, coefs: Arrays, intercepts: Arrays) -> bool:
         """Whether these are its own views."""
         return _same(coefs, self.coefs) and _same(intercepts, self.intercepts)
-
-    def read(self, coefs: Arrays, intercepts: Arrays) -> None:
-        """Take over the numbers of lists of the same shapes."""
-        _copy((self.coefs, self.intercepts), (coefs, intercepts))
 
     def theta_of(self, coefs: Arrays, intercepts: Arrays) -> NDArray[Any]:
         """Another θ, with the numbers of these lists."""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from numbers import Real
-from typing import Any, Self
+from typing import Any
 
 import sklearn.neural_network
 from numpy.typing import NDArray
-from sklearn.base import _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from deltarule.costs import Absolute, Cost, Huber, Poisson, Quantile, SquaredError
@@ -133,36 +132,6 @@ class MLPRegressor(NativeMLP, sklearn.neural_network.MLPRegressor):  # type: ign
         self.output_activation = output_activation
         self.scoring = scoring
         self.n_jobs = n_jobs
-
-    @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
-    def fit(
-        self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None,
-        sample_weight_val: Any = None,
-    ) -> Self:  # fmt: skip
-        """Learn from X and y.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (m, n)
-            Inputs.
-
-        y : array-like of shape (m,) or (m, K)
-            Values.
-
-        sample_weight : array-like of shape (m,), default=None
-            What each row weighs.
-
-        X_val, y_val, sample_weight_val : default=None
-            Validation data: `validation_loss_curve_` is computed on them, and `early_stopping` watches them instead of
-            a part of X.
-
-        Returns
-        -------
-        self
-        """
-        validation = (X_val, y_val, sample_weight_val)
-        found: Self = self._fit(X, y, sample_weight=sample_weight, validation=validation)
-        return found
 
     def _output_activation(self) -> str:
         usual = "exp" if self.loss == "poisson" else "identity"

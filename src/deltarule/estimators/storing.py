@@ -2,8 +2,8 @@
 
 Reading executes nothing.
 
-{"deltarule estimator": JSON text, "sha256": of that text and of every array}
-arrays "coefs.0", "intercepts.0", …, "best", "state.velocity", …, "loss_curve_", …
+    {"deltarule estimator": JSON text, "sha256": of that text and of every array}
+    arrays "coefs.0", "intercepts.0", …, "best", "state.velocity", …, "loss_curve_", …
 """
 
 from __future__ import annotations
