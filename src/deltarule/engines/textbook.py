@@ -42,7 +42,13 @@ class Pass(NamedTuple):
     caches: list[Any]  # z⁽ˡ⁾, a⁽ˡ⁾ of layer l at index l − 1
     deltas: list[Array]  # δ⁽ˡ⁾, (m, …), per sample, not averaged
     gradients: list[Gradients]  # ∂C/∂p⁽ˡ⁾, averaged, with decay
-    input_gradient: Array  # ∂C/∂x, (m, …), averaged as C is
+    das: list[Array | None]  # ∂C/∂a⁽ˡ⁾ at index l, as δ; the last is None where δ⁽ᴸ⁾ comes from the logits
+    total: Array  # Σ wᵢ, by which gradients are averaged
+
+    @property
+    def input_gradient(self) -> Array:
+        """∂C/∂x, (m, …), averaged as C is."""
+        return self.das[0] / self.total
 
 
 class Evaluation(NamedTuple):
@@ -191,20 +197,23 @@ def backpropagate(
     )
     p, (z, y) = net.split(theta), _last(caches)
     w = xp.expand_dims(w, axis=-1)
+    da: Array | None = None
     if net.output.canonical:
         delta = _as_maps(w * net.output.delta(z, y, t), caches)  # δ⁽ᴸ⁾ = ŷ − t
     else:
-        delta = net.layers[-1].delta(p[-1], _as_maps(w * net.output.cost.derivative(y, t), caches), caches[-1])
+        da = _as_maps(w * net.output.cost.derivative(y, t), caches)
+        delta = net.layers[-1].delta(p[-1], da, caches[-1])
 
-    deltas, gradients = [delta], list[Gradients]()
+    deltas, gradients, das = [delta], list[Gradients](), [da]
     for k in reversed(range(len(net.layers))):  # layers[k] is layer k + 1 of the documents
         da, g = net.layers[k].backward(p[k], delta, caches[k])
+        das.insert(0, da)
         decay = {name: weight_decay * p[k][name] for name in net.layers[k].decays & set(g)} if weight_decay else {}
         gradients.insert(0, {name: g[name] / total + decay.get(name, 0) for name in g})
         if k > 0:
             delta = net.layers[k - 1].delta(p[k - 1], da, caches[k - 1])
             deltas.insert(0, delta)
-    return Pass(cost, caches, deltas, gradients, da / total)
+    return Pass(cost, caches, deltas, gradients, das, total)
 
 
 def cost_and_gradient(
