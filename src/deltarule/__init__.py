@@ -57,6 +57,7 @@ from deltarule.schedules import (
     StepDecay,
     WarmUp,
 )
+from deltarule.trace import Trace, trace
 from deltarule.training import Callback, EarlyStopping, History, JSONLines, Run, batches, train
 from deltarule.writing import generate
 
@@ -128,6 +129,7 @@ __all__ = [
     "ShapeError",
     "StepDecay",
     "Subsample",
+    "Trace",
     "UnknownNameError",
     "WarmUp",
     "batches",
@@ -138,5 +140,6 @@ __all__ = [
     "load",
     "minimize",
     "nets",
+    "trace",
     "train",
 ]

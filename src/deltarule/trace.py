@@ -13,7 +13,6 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -30,6 +29,7 @@ from deltarule.randomness import draw_seed
 __all__ = ["LayerTrace", "Trace", "trace"]
 
 MOST_SHOWN = 5  # places of numbers that are not finite, in a message
+FORWARD = ("x", "z", "a", "mask", "state", "y", "t", "costs")  # arrays of the way up; the others are of the way back
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class LayerTrace:
         raise AttributeError(f"layer {self.stage} ({self.layer}) has no {name!r}; its gradients are {known or 'none'}")
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """All of them by name: z, a, delta, da_prev, dW, db, …"""
+        """All of them by name: z, a, delta, da_prev, dW, db and so on."""
         found = {"z": self.z, "a": self.a, "delta": self.delta, "da_prev": self.da_prev}
         found |= {f"d{name}": g for name, g in self.gradients.items()}
         return found | {name: getattr(self, name) for name in ("mask", "state") if getattr(self, name) is not None}
@@ -86,9 +86,10 @@ class Trace:
         net: whose numbers these are.
         C: the cost, decay included.
         costs: C⁽ⁱ⁾ of every sample, or of every step.
-        x, t: inputs, and targets as rows like ŷ.
-        y: ŷ = a⁽ᴸ⁾.
-        dx: ∂C/∂x, averaged as C is.
+        x, t: inputs as the engine takes them, and targets as rows like ŷ.
+        y: ŷ.
+        dx: ∂C/∂x, averaged as C is; of tokens ∂C/∂(one-hot x).
+        theta: θ as it was.
     """
 
     net: Network
@@ -97,13 +98,10 @@ class Trace:
     costs: NDArray[Any]
     x: NDArray[Any]
     t: NDArray[Any]
+    y: NDArray[Any]
     dx: NDArray[Any]
+    theta: NDArray[Any]
     done: textbook.Pass  # the pass itself, as the engine gives it
-
-    @property
-    def y(self) -> NDArray[Any]:
-        """ŷ."""
-        return self.layers[-1].a
 
     @property
     def one(self) -> bool:
@@ -122,30 +120,33 @@ class Trace:
         return len(self.layers)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Every array by name, in order: "x", "1.z", "1.a", "1.delta", "1.da_prev", "1.dW", …, "t", "costs", "dx"."""
+        """Every array by name: "x", "1.z", "1.a", "1.delta", "1.da_prev", "1.dW", …, "y", "t", "costs", "dx"."""
         found = {"x": self.x}
         for layer in self.layers:
             found |= {f"{layer.stage}.{name}": a for name, a in layer.arrays().items()}
-        return found | {"t": self.t, "costs": self.costs, "dx": self.dx}
+        return found | {"y": self.y, "t": self.t, "costs": self.costs, "dx": self.dx}
 
     def triangle(self, stage: int) -> NDArray[Any]:
-        """δ_{t,k} of a recurrent layer, what the cost of step t gives to z_k: `(m, T, T, n_hidden)`, 0 where k > t."""
+        """δ_{t,k} of a recurrent layer, what the cost of step t gives to z_k: `(m, T, T, n)`, 0 where k > t."""
         layer = self[stage].layer
         if not isinstance(layer, RNN):
             raise HyperparameterError(f"layer {stage} ({layer}) is not recurrent: there is no way back through time")
-        p, cache, da = self.net.split(self.done.theta)[stage - 1], self.done.caches[stage - 1], self.done.das[stage]
+        p, cache, da = self[stage].parameters, self.done.caches[stage - 1], self.done.das[stage]
         found: NDArray[Any] = layer.triangle(p, da, cache)
         return found[0] if self.one else found
 
     # what is not finite
 
     def not_finite(self) -> list[str]:
-        """Every array with NaN or inf in it, and where: "2.z[0, 3] is nan", in the order in which they came about."""
-        found = []
-        for name, a in self.arrays().items():
+        """Every place with NaN or inf, "2.z[0, 3] is nan", in the order of the pass: parameters, forward, back."""
+        arrays, found = self.arrays(), list[str]()
+        forward = [name for name in arrays if name.rpartition(".")[2] in FORWARD]
+        back = sorted(set(arrays) - set(forward), key=lambda name: -int(name.partition(".")[0]) if "." in name else 0)
+        parameters = {f"{k.stage}.{name}": p for k in self.layers for name, p in k.parameters.items()}
+        for name, a in (parameters | {name: arrays[name] for name in [*forward, *back]}).items():
             places = np.argwhere(~np.isfinite(a))
-            shown = [f"{name}[{', '.join(map(str, p))}] is {a[tuple(p)]}" for p in places[:MOST_SHOWN].tolist()]
-            found += shown + [f"{name} has {len(places) - MOST_SHOWN:,} more"] * (len(places) > MOST_SHOWN)
+            found += [f"{name}[{', '.join(map(str, p))}] is {a[tuple(p)]}" for p in places[:MOST_SHOWN].tolist()]
+            found += [f"{name} has {len(places) - MOST_SHOWN:,} more"] * (len(places) > MOST_SHOWN)
         return found
 
     # out
@@ -159,7 +160,12 @@ class Trace:
         parts = []
         for name, a in self.arrays().items():
             stage, _, short = name.rpartition(".")
-            rows = {"array": short, "layer": int(stage or 0), "place": list(np.ndindex(a.shape)), "value": a.reshape(-1)}
+            rows = {
+                "array": short,
+                "layer": int(stage or 0),
+                "place": list(np.ndindex(a.shape)),
+                "value": a.reshape(-1),
+            }
             parts.append(pd.DataFrame(rows))
         return pd.concat(parts, ignore_index=True)
 
@@ -205,8 +211,8 @@ def trace(
     """Everything that one pass forward and back computes, for one sample or a batch.
 
     Args:
-        net, X, t, weight_decay, sample_weight, lengths, mask, state: as in `cost_and_gradient`. For one sample, an X of the
-            network's input shape, no array has m in front.
+        net, X, t, weight_decay, sample_weight, lengths, mask, state: as in `cost_and_gradient`. For one sample, an X of
+            the network's input shape, no array has m in front.
         dropout: with the masks of update `step` of a training from `seed`, of the rows 0, 1, …; else nothing is dropped.
 
     >>> net = Network("2/2/1", activation="tanh", output="identity", dtype="float64")
@@ -218,11 +224,48 @@ def trace(
     [[0.3881, -0.778]]
     """
     weight_decay, seed, step = number("weight_decay", weight_decay, least=0), draw_seed(seed), whole("step", step)
-    one = _is_one(net, X)
-    rows, targets, w = net.prepare(X, _batch(net, t) if one else t, sample_weight, lengths=lengths, mask=mask)
+    one = net._rows(X, None, lengths, mask)[1]
+    rows, targets, w = net.prepare(X, t, sample_weight, lengths=lengths, mask=mask)
     T, h = textbook.steps_of(net, rows), inputs.states(net, state, len(rows))
     masks = textbook.dropout_masks(net, seed, step, np.arange(len(rows)), net.dtype, T) if dropout else None
+    theta = net.theta.copy()
     with np.errstate(all="ignore"):  # what is not finite is shown as such
         done = textbook.backpropagate(
-            net, net.theta.copy(), rows, targets, weight_decay=weight_decay, sample_weight=w, masks=masks, state=h
+            net, theta, rows, targets, weight_decay=weight_decay, sample_weight=w, masks=masks, state=h
         )
+    return _trace(net, theta, done, one)
+
+
+def _trace(net: Network, theta: NDArray[Any], done: textbook.Pass, one: bool) -> Trace:
+    def shown(a: NDArray[Any]) -> NDArray[Any]:
+        return a[0] if one else a
+
+    layers = []
+    for k, (layer, p, cache) in enumerate(zip(net.layers, net.split(theta), done.caches)):
+        z, a, mask, state = cache.z, cache.a, None, None
+        if isinstance(layer, RNN):
+            z, a, state = cache.steps, cache.after, shown(cache.before)
+        if isinstance(layer, Dropout) and cache.mask is not None:
+            mask = shown(cache.mask)
+        da = done.das[k]
+        assert da is not None
+        both = (shown(done.deltas[k]), shown(da))
+        layers.append(
+            LayerTrace(k + 1, layer, p, shown(cache.a_prev), shown(z), shown(a), *both, done.gradients[k], mask, state)
+        )
+    return Trace(
+        net, tuple(layers), float(done.cost), shown(done.costs), shown(done.caches[0].a_prev), shown(done.t),
+        shown(done.caches[-1].a), shown(done.input_gradient), theta, done,
+    )  # fmt: skip
+
+
+def _rms(a: NDArray[Any]) -> str:
+    with np.errstate(all="ignore"):
+        return f"{math.sqrt(np.mean(np.square(a, dtype=np.float64))):.3g}" if a.size else "–"
+
+
+def _plain(values: Any) -> Any:
+    """Nested lists as JSON can hold them."""
+    if isinstance(values, list):
+        return [_plain(v) for v in values]
+    return values if math.isfinite(values) else str(values)

@@ -39,6 +39,8 @@ class Pass(NamedTuple):
     """One pass forward and back: everything backpropagation computes, per layer."""
 
     cost: Array  # C, with decay
+    costs: Array  # C⁽ⁱ⁾ of every sample, or of its steps
+    t: Array  # targets as rows like ŷ
     caches: list[Any]  # z⁽ˡ⁾, a⁽ˡ⁾ of layer l at index l − 1
     deltas: list[Array]  # δ⁽ˡ⁾, (m, …), per sample, not averaged
     gradients: list[Gradients]  # ∂C/∂p⁽ˡ⁾, averaged, with decay
@@ -55,6 +57,7 @@ class Evaluation(NamedTuple):
     """A pass forward, its cost, and what the way back starts from."""
 
     cost: Array  # C, with decay
+    costs: Array  # C⁽ⁱ⁾
     caches: list[Any]
     t: Array  # targets as rows like ŷ
     w: Array  # wᵢ
@@ -176,7 +179,7 @@ def evaluate(
         for layer, p in zip(net.layers, net.split(theta)):
             for name in layer.decays & set(p):
                 cost = cost + 0.5 * weight_decay * xp.sum(p[name] * p[name])
-    return Evaluation(cost, caches, t, w, total)
+    return Evaluation(cost, costs, caches, t, w, total)
 
 
 def backpropagate(
@@ -192,7 +195,7 @@ def backpropagate(
 ) -> Pass:
     """One pass forward and back over a batch."""
     xp = namespace(theta)
-    cost, caches, t, w, total = evaluate(
+    cost, costs, caches, t, w, total = evaluate(
         net, theta, X, t, weight_decay=weight_decay, sample_weight=sample_weight, masks=masks, state=state
     )
     p, (z, y) = net.split(theta), _last(caches)
@@ -213,7 +216,7 @@ def backpropagate(
         if k > 0:
             delta = net.layers[k - 1].delta(p[k - 1], da, caches[k - 1])
             deltas.insert(0, delta)
-    return Pass(cost, caches, deltas, gradients, das, total)
+    return Pass(cost, costs, t, caches, deltas, gradients, das, total)
 
 
 def cost_and_gradient(
