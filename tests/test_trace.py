@@ -65,7 +65,7 @@ def test_what_belongs_together(name: str) -> None:
     X, t = data(net)
     tr = dr.trace(net, X, t)
     C, g = net.cost_and_gradient(X, t)
-    assert tr.C == pytest.approx(C, rel=1e-12)
+    assert pytest.approx(C, rel=1e-12) == tr.C
     assert len(tr) == len(net.layers)
     np.testing.assert_allclose(np.concatenate([a.ravel() for k in tr for a in k.gradients.values()]), g, atol=1e-12)
     for layer in tr:
@@ -90,7 +90,7 @@ def test_a_sample_alone() -> None:
     assert one.one
     assert not whole.one
     assert one[2].z.shape == (5,)
-    assert one.C == pytest.approx(whole.costs[1])
+    assert pytest.approx(whole.costs[1]) == one.C
     for a, b in zip(one, whole):
         np.testing.assert_allclose(a.z, b.z[1], rtol=1e-12)
         np.testing.assert_allclose(a.delta, b.delta[1], rtol=1e-9)
@@ -168,16 +168,16 @@ def test_the_trace_stays() -> None:
 
 def test_what_is_not_finite_is_shown_and_located() -> None:
     net = network("dense")
-    net.parameters()["2.W"][3, 1] = np.nan
+    net.parameters()["1.W"][3, 1] = np.nan
     tr = dr.trace(net, np.ones(4), 1)
-    assert tr.not_finite()[:3] == ["2.W[3, 1] is nan", "2.z[3] is nan", "2.a[3] is nan"]
+    assert tr.not_finite()[:3] == ["1.W[3, 1] is nan", "1.z[3] is nan", "1.a[3] is nan"]
     assert tr.not_finite()[-1].startswith("dx")
-    assert "not finite, first: 2.W[3, 1] is nan" in str(tr)
-    assert json.loads(tr.to_json())["arrays"]["2.z"][3] == "nan"
-    net.parameters()["2.W"][3, 1] = np.inf
-    assert dr.trace(net, np.ones(4), 1).not_finite()[1] in ("2.z[3] is inf", "2.z[3] is -inf")
+    assert "not finite, first: 1.W[3, 1] is nan" in str(tr)
+    assert json.loads(tr.to_json())["arrays"]["1.z"][3] == "nan"
+    net.parameters()["1.W"][3, 1] = np.inf
+    assert dr.trace(net, np.ones(4), 1).not_finite()[1] in ("1.z[3] is inf", "1.z[3] is -inf")
     batch = dr.trace(net, np.ones((9, 4)), np.ones(9, int)).not_finite()
-    assert batch[6] == "2.z has 4 more"
+    assert "1.z has 4 more" in batch
 
 
 def test_wrong_questions() -> None:

@@ -213,7 +213,7 @@ def trace(
     Args:
         net, X, t, weight_decay, sample_weight, lengths, mask, state: as in `cost_and_gradient`. For one sample, an X of
             the network's input shape, no array has m in front.
-        dropout: with the masks of update `step` of a training from `seed`, of the rows 0, 1, …; else nothing is dropped.
+        dropout: with the masks of update `step` of a training from `seed`, for rows 0, 1, …; else nothing drops.
 
     >>> net = Network("2/2/1", activation="tanh", output="identity", dtype="float64")
     >>> net.theta = [0.5, -0.5, 1.0, 0.0, 0.1, 0.0, 2.0, -1.0, 0.5]

@@ -44,13 +44,8 @@ class Pass(NamedTuple):
     caches: list[Any]  # z⁽ˡ⁾, a⁽ˡ⁾ of layer l at index l − 1
     deltas: list[Array]  # δ⁽ˡ⁾, (m, …), per sample, not averaged
     gradients: list[Gradients]  # ∂C/∂p⁽ˡ⁾, averaged, with decay
+    input_gradient: Array  # ∂C/∂x, (m, …), averaged as C is
     das: list[Array | None]  # ∂C/∂a⁽ˡ⁾ at index l, as δ; the last is None where δ⁽ᴸ⁾ comes from the logits
-    total: Array  # Σ wᵢ, by which gradients are averaged
-
-    @property
-    def input_gradient(self) -> Array:
-        """∂C/∂x, (m, …), averaged as C is."""
-        return self.das[0] / self.total
 
 
 class Evaluation(NamedTuple):
@@ -216,7 +211,7 @@ def backpropagate(
         if k > 0:
             delta = net.layers[k - 1].delta(p[k - 1], da, caches[k - 1])
             deltas.insert(0, delta)
-    return Pass(cost, costs, t, caches, deltas, gradients, das, total)
+    return Pass(cost, costs, t, caches, deltas, gradients, da / total, das)
 
 
 def cost_and_gradient(
