@@ -13,7 +13,7 @@ __all__ = ["at_layer", "escaped"]
 OWN = frozenset({"W", "U", "b", "z", "a", "h", r"\delta", r"\omega"})
 BELOW = r"a_{\mathrm{prev}"  # and an index behind a comma, then "}"
 TOKEN = re.compile(r"\\[a-zA-Z]+|\\.|.", re.DOTALL)
-WORDS = (r"\text", r"\mathrm", r"\operatorname", r"\begin", r"\end")  # their braces hold words, no symbols
+WORDS = (r"\text", r"\mathrm", r"\mathcal", r"\operatorname", r"\begin", r"\end")  # their braces hold words, no symbols
 
 
 def at_layer(latex: str, layer: int) -> str:
@@ -23,6 +23,8 @@ def at_layer(latex: str, layer: int) -> str:
     \delta^{(2)} = f'(z^{(2)}) \odot {W^{(2)}}^T \delta^{(2)}
     >>> print(at_layer(r"z_o = W_{oc} \, a_{\mathrm{prev},c}", 1))
     z^{(1)}_o = W^{(1)}_{oc} \, a^{(0)}_{c}
+    >>> print(at_layer("e^z", 3))
+    e^{z^{(3)}}
     """
     found, rest = [], latex
     while rest:
@@ -38,6 +40,7 @@ def at_layer(latex: str, layer: int) -> str:
             token, rest = token + word, rest[len(word) :]
         elif token in OWN:
             token = _raised(token, layer, rest)
+            token = f"{{{token}}}" if found and found[-1] in ("^", "_") else token
         found.append(token)
     return "".join(found)
 

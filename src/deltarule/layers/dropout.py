@@ -55,7 +55,7 @@ class Dropout(Layer):
 
     def equations(self) -> list[Equation]:
         return [
-            Equation("mask", r"m = [u \ge r] / (1 - r), \quad u \sim U(0, 1)", "(n)"),
+            Equation("mask", r"m = [u \ge r] / (1 - r), \quad u \sim \mathcal{U}(0, 1)", "(n)"),
             Equation("activation", r"a = m \odot a_{\mathrm{prev}}", "(n)"),
             Equation("input", r"\frac{\partial C}{\partial a_{\mathrm{prev}}} = m \odot \delta", "(n)"),
         ]
