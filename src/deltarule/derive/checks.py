@@ -16,15 +16,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltarule.arrays import COMPLEX_STEP
+from deltarule.derive import updates
 from deltarule.engines import textbook
 from deltarule.layers import RNN, Context
 from deltarule.network import Network
+from deltarule.optimizers import Optimizer
 from deltarule.randomness import generator
+from deltarule.schedules import Progress, Schedule
 from deltarule.trace import Trace, trace
 
 __all__ = ["Numbers"]
 
 ENTRIES = 12  # of an array, that are looked at
+UPDATES = 4  # that an optimiser is held against
 H = COMPLEX_STEP
 Array = NDArray[Any]
 
@@ -174,9 +178,16 @@ class Numbers:
 
         return self.against(g, cost, self.trace.theta)
 
-    def update_error(self, rule: Any) -> float | None:
-        """Not yet."""
-        return None
+    def update_error(self, rule: Optimizer) -> float:
+        """Of an optimiser: θ behind some updates, against the rule written out for one number after the other."""
+        if isinstance(rule.__dict__.get("momentum"), Schedule):
+            rule = rule.at(Progress(0, 1, 1))
+        theta, gradients = self.random.normal(size=4), self.random.normal(size=(UPDATES, 4))
+        state, found = rule.begin(theta), theta
+        for step, g in enumerate(gradients, 1):
+            found, state = rule.update(found, g, state, rule.own_rate, step)
+        each = zip(theta.tolist(), gradients.T.tolist())
+        return error(found, [updates.written_out(rule, start, own, rule.own_rate) for start, own in each])
 
     @property
     def total(self) -> float:
