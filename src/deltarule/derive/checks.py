@@ -108,8 +108,8 @@ class Numbers:
         return complex(done.cost)
 
     def _cost(self, z: Array, y: Array, net: Network) -> complex:
-        rows = [np.reshape(v, (1, -1)) if v.ndim == 4 else v for v in (z, y)]
-        costs = net.output.value(*rows, self.trace.done.t)
+        z, y = (np.reshape(v, (1, -1)) if v.ndim == 4 else v for v in (z, y))
+        costs = net.output.value(z, y, self.trace.done.t)
         steps = costs.size if net.time == "mean" else 1
         return complex(costs.sum() / steps)
 

@@ -13,7 +13,7 @@ from deltarule.derive.checks import Numbers, error
 from deltarule.derive.document import Block, Formula, Heading, Paragraph, Table
 from deltarule.derive.forward import left_side, written_out
 from deltarule.derive.symbols import at_layer
-from deltarule.layers import RNN, Conv, Dense, Dropout, Layer, MaxPool, MeanPool, Subsample, flat_size, shape_text
+from deltarule.layers import RNN, Conv, Dense, Layer, MeanPool, Subsample, flat_size
 from deltarule.layers.base import Equation
 from deltarule.network import Network
 from deltarule.optimizers import Optimizer
@@ -31,10 +31,12 @@ CANCELLATION = {
         r"= \hat y_j - t_j"
     ),
     "sigmoid": (
-        r"\delta_k = \frac{\partial C}{\partial \hat y_k} \, f'(z_k) = \frac{\hat y_k - t_k}{\hat y_k (1 - \hat y_k)} \, "
-        r"\hat y_k (1 - \hat y_k) = \hat y_k - t_k"
+        r"\delta_k = \frac{\partial C}{\partial \hat y_k} \, f'(z_k) "
+        r"= \frac{\hat y_k - t_k}{\hat y_k (1 - \hat y_k)} \, \hat y_k (1 - \hat y_k) = \hat y_k - t_k"
     ),
-    "identity": r"\delta_k = \frac{\partial C}{\partial \hat y_k} \, f'(z_k) = (\hat y_k - t_k) \cdot 1 = \hat y_k - t_k",
+    "identity": (
+        r"\delta_k = \frac{\partial C}{\partial \hat y_k} \, f'(z_k) = (\hat y_k - t_k) \cdot 1 = \hat y_k - t_k"
+    ),
     "exp": (
         r"\delta_k = \frac{\partial C}{\partial \hat y_k} \, f'(z_k) = \left(1 - \frac{t_k}{\hat y_k}\right) \hat y_k "
         r"= \hat y_k - t_k"
@@ -49,7 +51,7 @@ FROM_LOGITS = {
 
 
 class Writer:
-    """Writes the blocks of one derivation, in the order of the assignment: notation, forward, cost, back, update, counts."""
+    """Writes the blocks of one derivation: notation, forward, cost, back, batch, update, counts."""
 
     def __init__(self, net: Network, numbers: Numbers, optimizer: Optimizer) -> None:
         self.net, self.numbers, self.optimizer = net, numbers, optimizer
@@ -100,15 +102,15 @@ class Writer:
                 rows.append((f"${symbol}$", self.shape(shape), f"{WORDS.get(name, name)} of layer {stage}, {layer}"))
             a = "h" if isinstance(layer, RNN) else "a"
             rows.append(
-                (rf"$z^{{({stage})}}, {a}^{{({stage})}}, \delta^{{({stage})}}$", own, f"net value, activation, error")
+                (rf"$z^{{({stage})}}, {a}^{{({stage})}}, \delta^{{({stage})}}$", own, "net value, activation, error")
             )
-        rows.append((r"$\hat y = a^{(%d)}$, $t$" % self.L, self.shape(self.net.shapes[-1]), "answer and target"))
+        rows.append((rf"$\hat y = a^{{({self.L})}}$, $t$", self.shape(self.net.shapes[-1]), "answer and target"))
         rows.append(("$C$", "1", f"the cost of the sample, {self.net.output.cost}"))
         self.blocks.append(Table(("symbol", "shape", "meaning"), rows))
         self.say(
-            r"$\delta^{(l)} = \partial C / \partial z^{(l)}$; $\odot$ multiplies entry by entry; $[\,\cdot\,]$ is 1 where "
-            "what it holds is true, else 0. The error beside a formula is the relative difference between its two sides, "
-            "for one sample in double precision: of the way up against the sums written out, of derivatives against a "
+            r"$\delta^{(l)} = \partial C / \partial z^{(l)}$; $\odot$ multiplies entry by entry; $[\,\cdot\,]$ is 1 "
+            "where what it holds is true, else 0. The error beside a formula is the relative difference between its two "
+            "sides, for one sample in double precision: of the way up against the sums written out, of derivatives against a "
             "complex step, which knows nothing of the chain rule."
         )
 
@@ -169,7 +171,8 @@ class Writer:
             return
         if output.canonical:
             self.say(
-                f"{f.name.capitalize()} and {output.cost.name} are made for each other: what divides in one multiplies in the other."
+                f"{f.name.capitalize()} and {output.cost.name} are made for each other: what one divides by the other "
+                "multiplies with."
             )
             self.formula(CANCELLATION[f.name])
         else:
@@ -179,8 +182,9 @@ class Writer:
                 self.say("Softmax couples its outputs, so that its Jacobian is full:")
                 self.formula(r"\frac{\partial \hat y_k}{\partial z_j} = \hat y_k \, ([k = j] - \hat y_j)")
                 self.formula(
-                    r"\delta_j = \sum_k \frac{\partial C}{\partial \hat y_k} \frac{\partial \hat y_k}{\partial z_j} = \hat "
-                    r"y_j \left(\frac{\partial C}{\partial \hat y_j} - \sum_k \hat y_k \frac{\partial C}{\partial \hat y_k}\right)"
+                    r"\delta_j = \sum_k \frac{\partial C}{\partial \hat y_k} \frac{\partial \hat y_k}{\partial z_j} "
+                    r"= \hat y_j \left(\frac{\partial C}{\partial \hat y_j} "
+                    r"- \sum_k \hat y_k \frac{\partial C}{\partial \hat y_k}\right)"
                 )
             else:
                 self.formula(rf"f'(z) = {f.derivative_equation}")
@@ -257,7 +261,7 @@ class Writer:
                 below = self.net.layers[stage - 2]
                 self.formula(
                     at_layer(r"\delta", stage - 1) + r" = \operatorname{diag}\left(" + at_layer("f'(z)", stage - 1)
-                    + r"\right) " + at_layer(r"W^T \delta", stage), f"what is left of layer {stage} in layer {stage - 1}, {below}",
+                    + r"\right) " + at_layer(r"W^T \delta", stage), f"at {below}",
                 )  # fmt: skip
         elif isinstance(layer, Conv):
             self.say(
