@@ -30,7 +30,8 @@ def written_out(layer: Layer, name: str) -> Written | None:
     """How to compute one entry; None for a formula that has no value of its own."""
     if name in ("activation", "state") and not isinstance(layer, Dropout | MaxPool | MeanPool):
         return _activation
-    return WRITTEN.get((type(layer), name))
+    found = (WRITTEN.get((kind, name)) for kind in type(layer).__mro__)  # a user's layer is one of ours at heart
+    return next(filter(None, found), None)
 
 
 def _activation(k: LayerTrace, place: tuple[int, ...]) -> float:
@@ -97,7 +98,7 @@ def _recurrent(k: LayerTrace, place: tuple[int, ...]) -> float:
     return driven + sum(float(U[i, j]) * float(v) for j, v in enumerate(h)) + float(b[i])
 
 
-WRITTEN: dict[tuple[type[Layer], str], Written] = {
+WRITTEN: dict[tuple[type, str], Written] = {
     (Dense, "net value"): _dense,
     (Conv, "net value"): _conv,
     (MeanPool, "activation"): _mean,
