@@ -14,6 +14,7 @@
 from typing import TYPE_CHECKING, Any
 
 from deltarule import nets
+from deltarule.derive import Derivation, derive
 from deltarule.engines import EngineInfo, engine_info
 from deltarule.errors import (
     DataError,
@@ -96,6 +97,7 @@ __all__ = [
     "DataError",
     "DeltaruleError",
     "Dense",
+    "Derivation",
     "DivergenceError",
     "Dropout",
     "EarlyStopping",
@@ -134,6 +136,7 @@ __all__ = [
     "WarmUp",
     "batches",
     "check_gradient",
+    "derive",
     "engine_info",
     "generate",
     "hessian_vector_product",

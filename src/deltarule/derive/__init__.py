@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from deltarule.derive import markdown
+from deltarule.derive import html, latex, markdown, terminal
 from deltarule.derive.checks import Numbers
 from deltarule.derive.derivation import Writer
-from deltarule.derive.document import Block, Formula
+from deltarule.derive.document import Block, Formula, Heading
+from deltarule.errors import HyperparameterError
+from deltarule.files import write_bytes
 from deltarule.network import Network
 from deltarule.optimizers import Optimizer
 from deltarule.optimizers import optimizer as optimizer_of
@@ -40,6 +44,41 @@ class Derivation:
     def to_markdown(self) -> str:
         """Markdown with formulas between dollars, as GitHub and notebooks show it."""
         return markdown.text(self.blocks)
+
+    def to_latex(self) -> str:
+        """A LaTeX document that stands by itself."""
+        return latex.text(self.blocks)
+
+    def to_html(self) -> str:
+        """One page with formulas in MathML, which needs nothing else; made by latex2mathml (extra `derive`)."""
+        return html.page(self.blocks, self.title)
+
+    def to_text(self) -> str:
+        """Plain text, formulas in Unicode."""
+        return terminal.text(self.blocks)
+
+    @property
+    def title(self) -> str:
+        """Of the whole."""
+        return next(block.text for block in self.blocks if isinstance(block, Heading))
+
+    def save(self, path: str | Path) -> Path:
+        """Write it as the name says: .md, .tex, .html or .txt."""
+        path = Path(path)
+        forms = {".md": self.to_markdown, ".tex": self.to_latex, ".html": self.to_html, ".txt": self.to_text}
+        if path.suffix not in forms:
+            raise HyperparameterError(f"a derivation is written as {', '.join(forms)}, and {path.name} is none of them")
+        write_bytes(path, forms[path.suffix]().encode())
+        return path
+
+    def __str__(self) -> str:
+        return self.to_text()
+
+    def _repr_markdown_(self) -> str:
+        return self.to_markdown()
+
+    def __rich_console__(self, *_: Any) -> Iterator[Any]:
+        return terminal.renderables(self.blocks)
 
 
 def derive(
