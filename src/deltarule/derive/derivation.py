@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from deltarule.derive.checks import Numbers, error
 from deltarule.derive.document import Block, Formula, Heading, Paragraph, Table
 from deltarule.derive.forward import left_side, written_out
 from deltarule.derive.symbols import at_layer
-from deltarule.layers import RNN, Conv, Dense, Layer, MeanPool, Subsample, flat_size
+from deltarule.layers import RNN, Conv, Dense, Layer, MaxPool, MeanPool, Subsample, flat_size
 from deltarule.layers.base import Equation
 from deltarule.network import Network
 from deltarule.optimizers import Optimizer
@@ -119,6 +120,23 @@ class Writer:
         """As the tables write it."""
         return "T × " * (shape[0] is None) + " × ".join(str(n) for n in shape if n is not None)
 
+    def sized(self, shapes: str, stage: int) -> str:
+        """A formula's shapes with this layer's sizes: (n_out, n_in) becomes (10, 784)."""
+        layer, below, own = self.net.layers[stage - 1], self.net.shapes[stage - 1], self.net.shapes[stage]
+        sizes: dict[str, int | None] = {
+            "n_out": own[-1],
+            "n_in": flat_size(below),
+            "n_h": layer.state_size,
+            "n": below[-1],
+        }
+        if len(below) == 3:
+            sizes |= dict(zip(("channels", "height", "width"), below))
+        if len(own) == 3:
+            sizes |= dict(zip(("maps", "h", "w"), own))
+        if isinstance(layer, Conv | MaxPool | MeanPool | Subsample):
+            sizes |= dict(zip(("rows", "columns"), layer.windows(cast(Any, below[1:])).size))
+        return re.sub(r"[a-z_]+", lambda m: str(sizes.get(m.group(), m.group())), shapes)
+
     # Forward
 
     def forward(self) -> None:
@@ -128,7 +146,9 @@ class Writer:
             self.blocks.append(Heading(f"Layer {stage}: {layer}", 3))
             for e in equations:
                 if e.name in UP:
-                    self.formula(at_layer(e.latex, stage), e.shapes, self.forward_error(stage, layer, e.name))
+                    self.formula(
+                        at_layer(e.latex, stage), self.sized(e.shapes, stage), self.forward_error(stage, layer, e.name)
+                    )
 
     def forward_error(self, stage: int, layer: Layer, name: str) -> float | None:
         """Of some entries: what the layer answered against its formula written out."""
@@ -230,7 +250,9 @@ class Writer:
                     stage == self.L and e.name in ("delta", "activation's derivative") and not isinstance(layer, RNN)
                 ):
                     continue
-                self.formula(at_layer(e.latex, stage), e.shapes, self.backward_error(stage, layer, e.name))
+                self.formula(
+                    at_layer(e.latex, stage), self.sized(e.shapes, stage), self.backward_error(stage, layer, e.name)
+                )
             self.explain(stage, layer)
 
     def backward_error(self, stage: int, layer: Layer, name: str) -> float | None:

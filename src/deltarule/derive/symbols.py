@@ -23,6 +23,8 @@ def at_layer(latex: str, layer: int) -> str:
     \delta^{(2)} = f'(z^{(2)}) \odot {W^{(2)}}^T \delta^{(2)}
     >>> print(at_layer(r"z_o = W_{oc} \, a_{\mathrm{prev},c}", 1))
     z^{(1)}_o = W^{(1)}_{oc} \, a^{(0)}_{c}
+    >>> print(at_layer("h_{t-1}^T", 1))
+    {h^{(1)}_{t-1}}^T
     >>> print(at_layer("e^z", 3))
     e^{z^{(3)}}
     """
@@ -30,7 +32,7 @@ def at_layer(latex: str, layer: int) -> str:
     while rest:
         if rest.startswith(BELOW):
             index, _, rest = rest[len(BELOW) :].partition("}")
-            found.append(_raised("a", layer - 1, rest) + (f"_{{{index.lstrip(',')}}}" if index else ""))
+            found.append(_raised("a", layer - 1, f"_{{{index.lstrip(',')}}}" if index else "", rest))
             continue
         match = TOKEN.match(rest)
         assert match is not None
@@ -39,16 +41,25 @@ def at_layer(latex: str, layer: int) -> str:
             word = _braces(rest)
             token, rest = token + word, rest[len(word) :]
         elif token in OWN:
-            token = _raised(token, layer, rest)
+            index = _index(rest)
+            rest = rest[len(index) :]
+            token = _raised(token, layer, index, rest)
             token = f"{{{token}}}" if found and found[-1] in ("^", "_") else token
         found.append(token)
     return "".join(found)
 
 
-def _raised(symbol: str, layer: int, rest: str) -> str:
-    """With its number; in braces if it is raised already."""
-    raised = f"{symbol}^{{({layer})}}"
+def _raised(symbol: str, layer: int, index: str, rest: str) -> str:
+    """With its number and index; in braces if it is raised already."""
+    raised = f"{symbol}^{{({layer})}}{index}"
     return f"{{{raised}}}" if rest.startswith("^") else raised
+
+
+def _index(rest: str) -> str:
+    """The index at the beginning of what follows a symbol, its sign included; empty if there is none."""
+    if not rest.startswith("_"):
+        return ""
+    return "_" + (_braces(rest[1:]) if rest.startswith("_{") else rest[1:2])
 
 
 def _braces(text: str) -> str:
