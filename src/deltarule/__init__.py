@@ -14,7 +14,7 @@
 from typing import TYPE_CHECKING, Any
 
 from deltarule import nets
-from deltarule.derive import Derivation, derive
+from deltarule.derivation import Derivation, derive
 from deltarule.engines import EngineInfo, engine_info
 from deltarule.errors import (
     DataError,

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from deltarule.cli.named import ActivationOption, CostOption, NetworkArgument, OutputOption, open_network
-from deltarule.derive import derive as write
+from deltarule.derivation import derive as write
 from deltarule.randomness import draw_seed
 
 __all__ = ["derive"]

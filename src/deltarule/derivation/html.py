@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from html import escape
 
-from deltarule.derive.document import Block, Formula, Heading, Paragraph
+from deltarule.derivation.document import Block, Formula, Heading, Paragraph
 from deltarule.errors import MissingExtraError
 
 __all__ = ["page", "text"]

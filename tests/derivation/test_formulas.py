@@ -10,8 +10,8 @@ import pytest
 
 import deltarule as dr
 from deltarule.activations import ACTIVATIONS, Tanh
-from deltarule.derive import derive
-from deltarule.derive.document import Formula, Heading
+from deltarule.derivation import derive
+from deltarule.derivation.document import Formula, Heading
 from deltarule.layers import Dense
 from deltarule.optimizers import OPTIMIZERS
 

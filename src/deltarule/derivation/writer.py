@@ -10,10 +10,10 @@ from typing import Any, cast
 import numpy as np
 
 from deltarule.activations import Softmax
-from deltarule.derive.checks import Numbers, error
-from deltarule.derive.document import Block, Formula, Heading, Paragraph, Table
-from deltarule.derive.forward import left_side, written_out
-from deltarule.derive.symbols import at_layer
+from deltarule.derivation.checks import Numbers, error
+from deltarule.derivation.document import Block, Formula, Heading, Paragraph, Table
+from deltarule.derivation.forward import left_side, written_out
+from deltarule.derivation.symbols import at_layer
 from deltarule.layers import RNN, Conv, Dense, Layer, MaxPool, MeanPool, Subsample, flat_size
 from deltarule.layers.base import Equation
 from deltarule.network import Network

@@ -17,9 +17,9 @@ from typer.testing import CliRunner
 import deltarule as dr
 from deltarule.activations import Tanh
 from deltarule.cli import app
-from deltarule.derive.latex import words as latex_words
-from deltarule.derive.plain import plain
-from deltarule.derive.symbols import at_layer
+from deltarule.derivation.latex import words as latex_words
+from deltarule.derivation.plain import plain
+from deltarule.derivation.symbols import at_layer
 from deltarule.errors import HyperparameterError
 
 NETWORKS = ["3/4:tanh/2", "1x6x6/conv(2,3)/maxpool(2)/subsample(2)/3", "seq(3)/rnn(4)/3", "3/4:elu/dropout(0.2)/2"]

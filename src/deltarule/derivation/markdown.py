@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from deltarule.derive.document import Block, Formula, Heading, Paragraph, Table
+from deltarule.derivation.document import Block, Formula, Heading, Paragraph, Table
 
 __all__ = ["text"]
 

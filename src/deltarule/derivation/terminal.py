@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from deltarule.derive.document import Block, Formula, Heading, Paragraph, Table
-from deltarule.derive.plain import plain
+from deltarule.derivation.document import Block, Formula, Heading, Paragraph, Table
+from deltarule.derivation.plain import plain
 
 __all__ = ["renderables", "text"]
 

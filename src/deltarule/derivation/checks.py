@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltarule.arrays import COMPLEX_STEP
-from deltarule.derive import updates
+from deltarule.derivation import updates
 from deltarule.engines import textbook
 from deltarule.layers import RNN, Context
 from deltarule.network import Network

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deltarule.derive import html, latex, markdown, terminal
-from deltarule.derive.checks import Numbers
-from deltarule.derive.derivation import Writer
-from deltarule.derive.document import Block, Formula, Heading
+from deltarule.derivation import html, latex, markdown, terminal
+from deltarule.derivation.checks import Numbers
+from deltarule.derivation.document import Block, Formula, Heading
+from deltarule.derivation.writer import Writer
 from deltarule.errors import HyperparameterError
 from deltarule.files import write_bytes
 from deltarule.network import Network

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from deltarule.derive.document import Block, Formula, Heading, Paragraph, Table
-from deltarule.derive.symbols import escaped
+from deltarule.derivation.document import Block, Formula, Heading, Paragraph, Table
+from deltarule.derivation.symbols import escaped
 
 __all__ = ["text"]
 
