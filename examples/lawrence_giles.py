@@ -1,8 +1,8 @@
 """Networks do not overfit as polynomials do: twenty points, polynomials, and networks of 1 to 100 hidden units.
 
-Document 004's homework, after Lawrence and Giles (2000): −cos x, then cos 3(x − π), x from 0 to 2π, with noise; few points
-in the slow half, many in the fast one. The polynomial of degree 15 leaves the points' range at once; networks of any size,
-trained the same way, stay near the curve.
+Document 004's homework, after Lawrence and Giles (2000): −cos x, then cos 3(x − π), x from 0 to 2π, with noise; few
+points in the slow half, many in the fast one. The polynomial of degree 15 leaves the points' range at once; networks of
+any size, trained the same way, stay near the curve.
 """
 
 import matplotlib.pyplot as plt

@@ -1,7 +1,7 @@
 """What LeNet sees: the maps of one digit, layer by layer, and the errors on their way back.
 
-Document 003. A small LeNet on scikit-learn's digits of 8 × 8; blue is negative, red positive. Above, the activations of the
-two convolutions and poolings; below, δ of the same layers, for the digit's own class.
+Document 003. A small LeNet on scikit-learn's digits of 8 × 8; blue is negative, red positive. Above, the activations of
+the two convolutions and poolings; below, δ of the same layers, for the digit's own class.
 """
 
 import matplotlib.pyplot as plt

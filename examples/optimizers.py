@@ -1,7 +1,7 @@
 """Optimisers racing down one surface: the cost of two weights, the others held, and the way that each takes.
 
-Document 004. The surface is a network's own: the two weights of one tanh unit that is fitted to ten points. All begin at
-the same place, each with a rate that suits it.
+Document 004. The surface is a network's own: the two weights of one tanh unit that is fitted to ten points. All begin
+at the same place, each with a rate that suits it.
 """
 
 import matplotlib.pyplot as plt

@@ -1,4 +1,4 @@
-"""A network that an argument names: by its layers, as one of the documents' systems, or in a run folder or model file."""
+"""A network that an argument names: its layers, one of the documents' systems, a run folder or a model file."""
 
 from __future__ import annotations
 

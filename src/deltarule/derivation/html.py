@@ -19,8 +19,8 @@ h3 { margin-top: 1.8rem; }
 table { border-collapse: collapse; } td, th { padding: 0.2rem 0.8rem 0.2rem 0; text-align: left; }
 tr + tr td { border-top: 1px solid #8883; }
 .scroll { overflow-x: auto; }
-.formula { display: grid; grid-template-columns: 1fr auto; align-items: center; gap: 1rem; margin: 1rem 0 0; padding: 0.2rem 0;
-  overflow: auto hidden; }
+.formula { display: grid; grid-template-columns: 1fr auto; align-items: center; gap: 1rem; margin: 1rem 0 0;
+  padding: 0.2rem 0; overflow: auto hidden; }
 .note { color: #8a8a8a; font-size: 0.8rem; text-align: right; margin: 0; }
 .wrong { color: #d33; font-weight: bold; }
 @media print { h2, h3 { break-after: avoid; } .formula { break-inside: avoid; } }
@@ -35,7 +35,8 @@ def text(blocks: Sequence[Block]) -> str:
 def page(blocks: Sequence[Block], title: str) -> str:
     """The page."""
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(title)}</title>'
-    return f'<!doctype html>\n<html lang="en"><head>{head}<style>{STYLE}</style></head><body>\n{text(blocks)}\n</body></html>\n'
+    head = f'<!doctype html>\n<html lang="en"><head>{head}<style>{STYLE}</style></head>'
+    return f"{head}<body>\n{text(blocks)}\n</body></html>\n"
 
 
 def _block(block: Block) -> str:
@@ -46,7 +47,8 @@ def _block(block: Block) -> str:
     if isinstance(block, Formula):
         wrong = "" if block.ok else " wrong"
         note = f'<p class="note{wrong}">{words(block.note)}</p>' if block.note else ""
-        return f'<div class="formula" id="f{block.number}">{math(block.latex, "block")}<span>({block.number})</span></div>{note}'
+        formula = f"{math(block.latex, 'block')}<span>({block.number})</span>"
+        return f'<div class="formula" id="f{block.number}">{formula}</div>{note}'
     rows = "".join(f"<tr>{''.join(f'<td>{words(cell)}</td>' for cell in row)}</tr>" for row in block.rows)
     head = "".join(f"<th>{words(cell)}</th>" for cell in block.head)
     return f'<div class="scroll"><table><tr>{head}</tr>{rows}</table></div>'

@@ -110,9 +110,9 @@ class Writer:
         self.blocks.append(Table(("symbol", "shape", "meaning"), rows))
         self.say(
             r"$\delta^{(l)} = \partial C / \partial z^{(l)}$; $\odot$ multiplies entry by entry; $[\,\cdot\,]$ is 1 "
-            "where what it holds is true, else 0. The error beside a formula is the relative difference between its two "
-            "sides, for one sample in double precision: of the way up against the sums written out, of derivatives against a "
-            "complex step, which knows nothing of the chain rule."
+            "where what it holds is true, else 0. The error beside a formula is the relative difference between its "
+            "two sides, for one sample in double precision: of the way up against the sums written out, of "
+            "derivatives against a complex step, which knows nothing of the chain rule."
         )
 
     @staticmethod
@@ -211,8 +211,8 @@ class Writer:
         delta = r"\hat y - t" if output.canonical else r"f'(z^{(L)}) \odot \frac{\partial C}{\partial \hat y}"
         if isinstance(f, Softmax) and not output.canonical:
             delta = r"J^T \frac{\partial C}{\partial \hat y}"
-        self.formula(rf"\delta^{{({self.L})}} = " + delta.replace("(L)", f"({self.L})"), self.shape(self.net.shapes[-1]),
-                     self.numbers.delta_error(self.L))  # fmt: skip
+        latex = rf"\delta^{{({self.L})}} = " + delta.replace("(L)", f"({self.L})")
+        self.formula(latex, self.shape(self.net.shapes[-1]), self.numbers.delta_error(self.L))
 
     def chain_rule(self) -> None:
         """Document 001's two cases, and where they occur here."""
@@ -220,16 +220,16 @@ class Writer:
         self.say("Two cases are all there is. One variable after the other:")
         self.formula(r"z = h(y), \; y = g(x): \qquad \frac{dz}{dx} = \frac{dz}{dy} \frac{dy}{dx}")
         self.say(
-            r"It takes $\partial C / \partial a$ to $\delta = \partial C / \partial z$ wherever $a = f(z)$ acts entry by "
-            "entry. And several on the way, whose contributions add up:"
+            r"It takes $\partial C / \partial a$ to $\delta = \partial C / \partial z$ wherever $a = f(z)$ acts entry "
+            "by entry. And several on the way, whose contributions add up:"
         )
         self.formula(
-            r"z = k(x, y), \; x = g(s), \; y = h(s): \qquad \frac{dz}{ds} = \frac{\partial z}{\partial x} \frac{dx}{ds} + "
-            r"\frac{\partial z}{\partial y} \frac{dy}{ds}"
+            r"z = k(x, y), \; x = g(s), \; y = h(s): \qquad \frac{dz}{ds} = \frac{\partial z}{\partial x} "
+            r"\frac{dx}{ds} + \frac{\partial z}{\partial y} \frac{dy}{ds}"
         )
         self.say(
-            r"It takes $\delta$ of a layer to $\partial C / \partial a$ of the layer below, since every unit there reaches "
-            "many units; weights that are used many times, by a kernel or through time, have a term for every use."
+            r"It takes $\delta$ of a layer to $\partial C / \partial a$ of the layer below, since every unit there "
+            "reaches many units; weights that are used many times, by a kernel or through time, have a term for every use."
         )
         self.say("So the gradient of a weight has two factors, one from each pass:")
         self.formula(
@@ -276,8 +276,8 @@ class Writer:
                 + at_layer(r"\frac{\partial z_i}{\partial W_{jk}} = [i = j] \, a_{\mathrm{prev},k}", stage)
             )  # fmt: skip
             self.formula(at_layer(
-                r"\frac{\partial C}{\partial W_{jk}} = \sum_i \frac{\partial C}{\partial z_i} \frac{\partial z_i}{\partial "
-                r"W_{jk}} = \delta_j \, a_{\mathrm{prev},k}", stage,
+                r"\frac{\partial C}{\partial W_{jk}} = \sum_i \frac{\partial C}{\partial z_i} "
+                r"\frac{\partial z_i}{\partial W_{jk}} = \delta_j \, a_{\mathrm{prev},k}", stage,
             ))  # fmt: skip
             if stage > 1 and flat_size(self.net.shapes[stage - 1]) and self.entrywise(stage - 1):
                 below = self.net.layers[stage - 2]
@@ -287,16 +287,16 @@ class Writer:
                 )  # fmt: skip
         elif isinstance(layer, Conv):
             self.say(
-                "The kernel slides without being turned (cross-correlation). What goes down is then the wide convolution of "
-                r"$\delta$ with the kernel turned by 180°, rot180; at stride 1:"
+                "The kernel slides without being turned (cross-correlation). What goes down is then the wide convolution "
+                r"of $\delta$ with the kernel turned by 180°, rot180; at stride 1:"
             )
             self.formula(at_layer(
-                r"\frac{\partial C}{\partial a_{\mathrm{prev},c}} = \sum_o \delta_o \ast_{\mathrm{full}} W_{oc} = \sum_o "
-                r"\operatorname{pad}(\delta_o) \star \operatorname{rot180}(W_{oc})", stage,
+                r"\frac{\partial C}{\partial a_{\mathrm{prev},c}} = \sum_o \delta_o \ast_{\mathrm{full}} W_{oc} = "
+                r"\sum_o \operatorname{pad}(\delta_o) \star \operatorname{rot180}(W_{oc})", stage,
             ))  # fmt: skip
         elif isinstance(layer, MeanPool | Subsample):
             self.say(
-                "Every number of a window has the same share of what comes back, so that maps grow by a Kronecker product:"
+                "Every number of a window has the same share of what comes back, so that maps grow by Kronecker products:"
             )
             rows, columns = layer.windows(self.net.shapes[stage - 1][1:]).size  # type: ignore[arg-type]
             scale = r"\omega_o \, " if isinstance(layer, Subsample) else ""
@@ -333,20 +333,21 @@ class Writer:
         self.say("For m samples with weights $w_i$ (1 unless said) and decay $\\lambda$:")
         self.formula(r"C = \frac{1}{\sum_i w_i} \sum_{i=1}^m w_i C^{(i)} + \frac{\lambda}{2} \sum W^2")
         self.formula(
-            r"\frac{\partial C}{\partial W} = \frac{1}{\sum_i w_i} \sum_{i=1}^m w_i \frac{\partial C^{(i)}}{\partial W} + \lambda W",
+            r"\frac{\partial C}{\partial W} = \frac{1}{\sum_i w_i} \sum_{i=1}^m w_i "
+            r"\frac{\partial C^{(i)}}{\partial W} + \lambda W",
             "", self.numbers.batch_error(),
         )  # fmt: skip
         if any(isinstance(layer, Dense) for layer in self.net.layers):
             self.say("With samples as rows, $A$ and $\\Delta$ of m rows, a dense layer's sum is a product of matrices:")
-            self.formula(r"Z = A_{\mathrm{prev}} W^T + 1 b^T, \quad \frac{\partial C}{\partial W} = \frac{1}{m} \Delta^T "
-                         r"A_{\mathrm{prev}}, \quad \frac{\partial C}{\partial b} = \frac{1}{m} \Delta^T 1, \quad "
+            self.formula(r"Z = A_{\mathrm{prev}} W^T + 1 b^T, \quad \frac{\partial C}{\partial W} = "
+                         r"\frac{1}{m} \Delta^T A_{\mathrm{prev}}, \quad \frac{\partial C}{\partial b} = \frac{1}{m} \Delta^T 1, \quad "
                          r"\frac{\partial C}{\partial A_{\mathrm{prev}}} = \Delta W")  # fmt: skip
 
     def update(self) -> None:
         """The optimiser's step."""
         self.blocks.append(Heading(f"The update: {self.optimizer}"))
         self.say(
-            r"With $g = \partial C / \partial \theta$, $\theta$ all parameters in one vector, $t$ the number of the update:"
+            r"With $g = \partial C / \partial \theta$, $\theta$ all parameters in one vector, $t$ the number of updates:"
         )
         self.formula(self.optimizer.equation, "", self.numbers.update_error(self.optimizer))
 
