@@ -1,8 +1,8 @@
 """How far back an RNN remembers: ‖δ_{t,k}‖, what the cost of step t gives to step k, before and after training.
 
-Document 003. The task is to name, at the last of T steps, the symbol that stood at the first. The triangle's last row is
-the error of that answer on its way back: from small recurrent weights it fades within a few steps; training, or U near a
-rotation, makes it reach the beginning.
+Document 003. The task is to name, at the last of T steps, the symbol that stood at the first. The triangle's last row
+is the error of that answer on its way back: from small recurrent weights it fades within a few steps; training, or U
+near a rotation, makes it reach the beginning.
 """
 
 import matplotlib.pyplot as plt
@@ -16,6 +16,7 @@ t = X[:, 0]
 
 
 def network(recurrent: str) -> dr.Network:
+    """One recurrent layer that answers at the end."""
     layers = [dr.RNN(32, last=True, recurrent_initializer=recurrent), dr.Dense(symbols)]
     return dr.Network(layers, input_shape=(None, symbols), seed=0)
 
@@ -35,9 +36,7 @@ for name, recurrent in {"usual U": "lecun_uniform(0.5)", "orthogonal U": "orthog
     (line,) = axis.semilogy(range(1, T + 1), before, "--", label=f"{name}, before")
     axis.semilogy(range(1, T + 1), reach(net), color=line.get_color(), label=f"{name}, after training")
     accuracy = net.evaluate(X, t)["accuracy"]
-    print(
-        f"{name}: at step 1 ‖δ‖ is {before[0]:.1e} of step {T}'s, {reach(net)[0]:.1e} after training; {accuracy:.0%} right"
-    )
+    print(f"{name}: at step 1 ‖δ‖ is {before[0]:.1e} of the last, {reach(net)[0]:.1e} trained; {accuracy:.0%} right")
 axis.set(xlabel="step k", ylabel="mean ‖δ_{T,k}‖ / ‖δ_{T,T}‖", xticks=range(1, T + 1))
 axis.legend()
 axis.grid(alpha=0.3)

@@ -18,8 +18,8 @@ figure, axes = plt.subplots(1, 2, figsize=(9, 3.4))
 for name, schedule in schedules.items():
     net = dr.Network("64/32/10", seed=0)
     history = dr.train(
-        net, X, t, optimizer="momentum(0.9)", learning_rate=0.2, schedule=schedule, epochs=epochs, batch_size=16, seed=0,
-        verbose=False,
+        net, X, t, optimizer="momentum(0.9)", learning_rate=0.2, schedule=schedule, epochs=epochs, batch_size=16,
+        seed=0, verbose=False,
     )  # fmt: skip
     axes[0].plot(history.learning_rate, label=name)
     axes[1].semilogy(history.cost, label=name)

@@ -1,6 +1,6 @@
 """Why sigmoid goes with cross-entropy: with the squared error a unit that is badly wrong learns slowest of all.
 
-Document 004. One sigmoid unit, one input of 1, target 0, from weights that answer 0.98: its error and its δ, epoch by epoch.
+Document 004. One sigmoid unit, one input of 1, target 0, from weights that answer 0.98: its answer and its δ.
 With the squared error δ = (ŷ − t) ŷ (1 − ŷ) vanishes where ŷ is wrong and sure; with cross-entropy δ = ŷ − t.
 """
 

@@ -1,7 +1,7 @@
 """How gradients vanish with depth: the mean |δ| of every layer of deep networks, before any training.
 
-Document 004. Ten hidden layers of 30 units on scikit-learn's digits; sigmoid's slope is at most 1/4, so that every layer
-takes away three quarters and more; tanh and relu with their own initial weights keep δ alive.
+Document 004. Ten hidden layers of 30 units on scikit-learn's digits; sigmoid's slope is at most 1/4, so that every
+layer takes away three quarters and more; tanh and relu with their own initial weights keep δ alive.
 """
 
 import matplotlib.pyplot as plt

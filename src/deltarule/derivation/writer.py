@@ -229,7 +229,7 @@ class Writer:
         )
         self.say(
             r"It takes $\delta$ of a layer to $\partial C / \partial a$ of the layer below, since every unit there "
-            "reaches many units; weights that are used many times, by a kernel or through time, have a term for every use."
+            "reaches many units; weights used many times, by a kernel or through time, have a term for every use."
         )
         self.say("So the gradient of a weight has two factors, one from each pass:")
         self.formula(
@@ -287,7 +287,7 @@ class Writer:
                 )  # fmt: skip
         elif isinstance(layer, Conv):
             self.say(
-                "The kernel slides without being turned (cross-correlation). What goes down is then the wide convolution "
+                "The kernel slides without being turned (cross-correlation). What goes down is the wide convolution "
                 r"of $\delta$ with the kernel turned by 180°, rot180; at stride 1:"
             )
             self.formula(at_layer(
@@ -296,7 +296,7 @@ class Writer:
             ))  # fmt: skip
         elif isinstance(layer, MeanPool | Subsample):
             self.say(
-                "Every number of a window has the same share of what comes back, so that maps grow by Kronecker products:"
+                "Every number of a window has the same share of what comes back, and maps grow by Kronecker products:"
             )
             rows, columns = layer.windows(self.net.shapes[stage - 1][1:]).size  # type: ignore[arg-type]
             scale = r"\omega_o \, " if isinstance(layer, Subsample) else ""
@@ -340,14 +340,14 @@ class Writer:
         if any(isinstance(layer, Dense) for layer in self.net.layers):
             self.say("With samples as rows, $A$ and $\\Delta$ of m rows, a dense layer's sum is a product of matrices:")
             self.formula(r"Z = A_{\mathrm{prev}} W^T + 1 b^T, \quad \frac{\partial C}{\partial W} = "
-                         r"\frac{1}{m} \Delta^T A_{\mathrm{prev}}, \quad \frac{\partial C}{\partial b} = \frac{1}{m} \Delta^T 1, \quad "
-                         r"\frac{\partial C}{\partial A_{\mathrm{prev}}} = \Delta W")  # fmt: skip
+                         r"\frac{1}{m} \Delta^T A_{\mathrm{prev}}, \quad \frac{\partial C}{\partial b} = "
+                         r"\frac{1}{m} \Delta^T 1, \quad \frac{\partial C}{\partial A_{\mathrm{prev}}} = \Delta W")  # fmt: skip
 
     def update(self) -> None:
         """The optimiser's step."""
         self.blocks.append(Heading(f"The update: {self.optimizer}"))
         self.say(
-            r"With $g = \partial C / \partial \theta$, $\theta$ all parameters in one vector, $t$ the number of updates:"
+            r"With $g = \partial C / \partial \theta$, $\theta$ all parameters in one vector, $t$ the updates' number:"
         )
         self.formula(self.optimizer.equation, "", self.numbers.update_error(self.optimizer))
 
