@@ -339,9 +339,11 @@ class Writer:
         )  # fmt: skip
         if any(isinstance(layer, Dense) for layer in self.net.layers):
             self.say("With samples as rows, $A$ and $\\Delta$ of m rows, a dense layer's sum is a product of matrices:")
-            self.formula(r"Z = A_{\mathrm{prev}} W^T + 1 b^T, \quad \frac{\partial C}{\partial W} = "
-                         r"\frac{1}{m} \Delta^T A_{\mathrm{prev}}, \quad \frac{\partial C}{\partial b} = "
-                         r"\frac{1}{m} \Delta^T 1, \quad \frac{\partial C}{\partial A_{\mathrm{prev}}} = \Delta W")  # fmt: skip
+            self.formula(
+                r"Z = A_{\mathrm{prev}} W^T + 1 b^T, \quad \frac{\partial C}{\partial W} = \frac{1}{m} \Delta^T "
+                r"A_{\mathrm{prev}}, \quad \frac{\partial C}{\partial b} = \frac{1}{m} \Delta^T 1, \quad "
+                r"\frac{\partial C}{\partial A_{\mathrm{prev}}} = \Delta W"
+            )
 
     def update(self) -> None:
         """The optimiser's step."""
