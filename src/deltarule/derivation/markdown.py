@@ -20,7 +20,7 @@ def _block(block: Block) -> str:
     if isinstance(block, Paragraph):
         return block.text
     if isinstance(block, Formula):
-        note = f"\n\n<sub>({block.number}) {block.note}</sub>" if block.note else ""
+        note = f"\n\n<sub>{block.note}</sub>" if block.note else ""
         return f"$${block.latex} \\tag{{{block.number}}}$${note}"
     return _table(block)
 

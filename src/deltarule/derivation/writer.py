@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import re
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from typing import Any, cast
 import numpy as np
 
 from deltarule.activations import Softmax
+from deltarule.architecture import Architecture
 from deltarule.derivation.checks import Numbers, error
 from deltarule.derivation.document import Block, Formula, Heading, Paragraph, Table
 from deltarule.derivation.forward import left_side, written_out
@@ -57,12 +59,13 @@ class Writer:
     def __init__(self, net: Network, numbers: Numbers, optimizer: Optimizer) -> None:
         self.net, self.numbers, self.optimizer = net, numbers, optimizer
         self.L = len(net.layers)
+        self.spec = Architecture([drawn(k) for k in net.layers], input_shape=net.input_shape, cost=net.output.cost).spec
         self.blocks: list[Block] = []
         self.count = 0
 
     def write(self) -> list[Block]:
         """All of it."""
-        self.blocks.append(Heading(f"Backpropagation for {self.net.spec}", 1))
+        self.blocks.append(Heading(f"Backpropagation for {self.spec}", 1))
         self.notation()
         self.forward()
         self.cost()
@@ -100,7 +103,9 @@ class Writer:
             shapes = layer.parameter_shapes(self.net.shapes[stage - 1])
             for name, shape in shapes.items():
                 symbol = {"omega": r"\omega", "h0": "h"}.get(name, name) + f"^{{({stage})}}" + "_0" * (name == "h0")
-                rows.append((f"${symbol}$", self.shape(shape), f"{WORDS.get(name, name)} of layer {stage}, {layer}"))
+                rows.append(
+                    (f"${symbol}$", self.shape(shape), f"{WORDS.get(name, name)} of layer {stage}, {drawn(layer)}")
+                )
             a = "h" if isinstance(layer, RNN) else "a"
             rows.append(
                 (rf"$z^{{({stage})}}, {a}^{{({stage})}}, \delta^{{({stage})}}$", own, "net value, activation, error")
@@ -143,7 +148,7 @@ class Writer:
         """Every layer's way up."""
         self.blocks.append(Heading("Forward"))
         for stage, layer, equations in self.each_layer():
-            self.blocks.append(Heading(f"Layer {stage}: {layer}", 3))
+            self.blocks.append(Heading(f"Layer {stage}: {drawn(layer)}", 3))
             for e in equations:
                 if e.name in UP:
                     self.formula(
@@ -244,7 +249,7 @@ class Writer:
         self.blocks.append(Heading("Backward"))
         for stage in range(self.L, 0, -1):
             layer = self.net.layers[stage - 1]
-            self.blocks.append(Heading(f"Layer {stage}: {layer}", 3))
+            self.blocks.append(Heading(f"Layer {stage}: {drawn(layer)}", 3))
             for e in layer.equations():
                 if e.name in UP or (
                     stage == self.L and e.name in ("delta", "activation's derivative") and not isinstance(layer, RNN)
@@ -283,7 +288,7 @@ class Writer:
                 below = self.net.layers[stage - 2]
                 self.formula(
                     at_layer(r"\delta", stage - 1) + r" = \operatorname{diag}\left(" + at_layer("f'(z)", stage - 1)
-                    + r"\right) " + at_layer(r"W^T \delta", stage), f"at {below}",
+                    + r"\right) " + at_layer(r"W^T \delta", stage), f"at {drawn(below)}",
                 )  # fmt: skip
         elif isinstance(layer, Conv):
             self.say(
@@ -359,7 +364,7 @@ class Writer:
         rows = []
         for stage, layer in enumerate(self.net.layers, 1):
             n = sum(s.stop - s.start for s in self.net.slots if s.stage == stage)
-            rows.append((str(stage), str(layer), f"{n:,}", f"{self.products(stage):,}"))
+            rows.append((str(stage), str(drawn(layer)), f"{n:,}", f"{self.products(stage):,}"))
         rows.append(("", "all", f"{self.net.size:,}", f"{sum(self.products(k) for k in range(1, self.L + 1)):,}"))
         self.blocks.append(Table(("layer", "", "parameters", "multiply-adds forward"), rows))
         self.say(
@@ -373,6 +378,16 @@ class Writer:
         weights = [math.prod(s.shape) for s in self.net.slots if s.stage == stage and s.name in ("W", "U", "omega")]
         uses = math.prod(n or 1 for n in own[1:]) if isinstance(layer, Conv | Subsample) else 1
         return sum(weights) * uses
+
+
+def drawn(layer: Layer) -> Layer:
+    """The layer without how its weights were drawn, which no formula asks for."""
+    usual: dict[str, Any] = {
+        f.name: f.default if f.default_factory is dataclasses.MISSING else f.default_factory()
+        for f in dataclasses.fields(layer)
+        if f.name.endswith("initializer")
+    }
+    return dataclasses.replace(layer, **usual)
 
 
 WORDS = {"W": "weights", "U": "recurrent weights", "b": "biases", "omega": "weights of the means", "h0": "first state"}
