@@ -70,8 +70,8 @@ def gallery() -> None:
     parts = ["# Gallery\n\nOne lesson each; every script runs by itself.\n"]
     for path in sorted((HERE.parent / "examples").glob("*.py")):
         done = subprocess.run(
-            [sys.executable, str(path)], cwd=MADE, env=os.environ | {"MPLBACKEND": "agg"}, capture_output=True, text=True,
-            check=False,
+            [sys.executable, str(path)], cwd=MADE, env=os.environ | {"MPLBACKEND": "agg"}, capture_output=True,
+            text=True, check=False,
         )  # fmt: skip
         if done.returncode:
             raise RuntimeError(f"{path.name}: {done.stderr}")

@@ -11,7 +11,7 @@ import pytest
 import deltarule as dr
 from deltarule.activations import ACTIVATIONS, Tanh
 from deltarule.derivation import derive
-from deltarule.derivation.document import Formula, Heading
+from deltarule.derivation.document import Formula, Heading, Paragraph
 from deltarule.layers import Dense
 from deltarule.optimizers import OPTIMIZERS
 
@@ -134,3 +134,25 @@ def test_formulas_are_values() -> None:
     assert isinstance(first, Formula)
     assert dataclasses.is_dataclass(derive(network("softmax")))
     assert np.isfinite(derive(network("softmax")).worst.error or 0)
+
+
+def test_many_layers_are_folded() -> None:
+    """It says which, and that they were checked; a wrong one among them is written out."""
+    d = derive(dr.Network("4/" + "5:tanh/" * 14 + "3"))
+    assert d.ok
+    said = [b.text for b in d.blocks if isinstance(b, Paragraph) and "folded" in b.text]
+    assert len(said) == 2
+    assert said[0].startswith("Layers 5 to 11 are folded here (7 × dense(5,tanh))")
+    assert "the largest of" in said[0]
+    titles = [b.text for b in d.blocks if isinstance(b, Heading) and b.text.startswith("Layer ")]
+    assert sum(title.startswith("Layer 4:") for title in titles) == 2
+    assert not any(title.startswith("Layer 7:") for title in titles)
+    layers = [Dense(5, "tanh") for _ in range(14)]
+    layers[6] = WrongWeights(5, "tanh")
+    wrong = derive(dr.Network([*layers, Dense(3)], input_shape=4))
+    assert not wrong.ok
+    assert any(b.text.startswith("Layer 7:") for b in wrong.blocks if isinstance(b, Heading))
+
+
+def test_a_large_network_is_derived_in_seconds() -> None:
+    assert derive(dr.Network("784/1200/300/10")).ok

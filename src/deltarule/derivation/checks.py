@@ -27,7 +27,8 @@ from deltarule.trace import Trace, trace
 
 __all__ = ["Numbers"]
 
-ENTRIES = 12  # of an array, that are looked at
+ENTRIES, FEWER = 12, 2  # of an array, that are looked at; of networks with more than so many parameters
+MANY = 10**6
 UPDATES = 4  # that an optimiser is held against
 H = COMPLEX_STEP
 Array = NDArray[Any]
@@ -118,7 +119,8 @@ class Numbers:
     def places(self, shape: tuple[int, ...]) -> list[tuple[int, ...]]:
         """All places of an array, or some of a large one."""
         size = int(np.prod(shape))
-        flat = range(size) if size <= ENTRIES else sorted(self.random.choice(size, ENTRIES, replace=False).tolist())
+        n = ENTRIES if self.net.size <= MANY else FEWER
+        flat = range(size) if size <= n else sorted(self.random.choice(size, n, replace=False).tolist())
         return [tuple(int(n) for n in np.unravel_index(k, shape)) for k in flat]
 
     def against(self, found: Array, cost: Callable[[Array], complex], at: Array) -> float:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy as np
 from deltarule.activations import Softmax
 from deltarule.architecture import Architecture
 from deltarule.derivation.checks import Numbers, error
-from deltarule.derivation.document import Block, Formula, Heading, Paragraph, Table
+from deltarule.derivation.document import TOLERANCE, Block, Formula, Heading, Paragraph, Table
 from deltarule.derivation.forward import left_side, written_out
 from deltarule.derivation.symbols import at_layer
 from deltarule.layers import RNN, Conv, Dense, Layer, MaxPool, MeanPool, Subsample, flat_size
@@ -23,6 +24,7 @@ from deltarule.optimizers import Optimizer
 
 __all__ = ["Writer"]
 
+MOST_LAYERS, ENDS = 12, 4  # of more layers the first and the last few are written out
 UP = ("mask", "mean", "net value", "activation", "state")  # the equations of the way up
 GRADIENTS = {  # the equations that give a parameter's gradient, and which
     "weights": "W", "biases": "b", "input weights": "W", "recurrent weights": "U", "initial state": "h0",
@@ -60,6 +62,7 @@ class Writer:
         self.net, self.numbers, self.optimizer = net, numbers, optimizer
         self.L = len(net.layers)
         self.spec = Architecture([drawn(k) for k in net.layers], input_shape=net.input_shape, cost=net.output.cost).spec
+        self.folded = range(ENDS + 1, self.L - ENDS + 1) if self.L > MOST_LAYERS else range(0)
         self.blocks: list[Block] = []
         self.count = 0
 
@@ -87,11 +90,6 @@ class Writer:
         self.blocks.append(Formula(self.count, latex, shapes, error))
         return self.count
 
-    def each_layer(self) -> Iterator[tuple[int, Layer, list[Equation]]]:
-        """(l, the layer, its equations), l from 1."""
-        for stage, layer in enumerate(self.net.layers, 1):
-            yield stage, layer, layer.equations()
-
     # Notation
 
     def notation(self) -> None:
@@ -99,6 +97,10 @@ class Writer:
         self.blocks.append(Heading("Notation"))
         rows = [(r"$a^{(0)} = x$", self.shape(self.net.input_shape), "the input, of one sample")]
         for stage, layer in enumerate(self.net.layers, 1):
+            if stage in self.folded:
+                if stage == self.folded[0]:
+                    rows.append(("…", "", f"layers {stage} to {self.folded[-1]}, folded"))
+                continue
             own = self.shape(self.net.shapes[stage])
             shapes = layer.parameter_shapes(self.net.shapes[stage - 1])
             for name, shape in shapes.items():
@@ -147,13 +149,44 @@ class Writer:
     def forward(self) -> None:
         """Every layer's way up."""
         self.blocks.append(Heading("Forward"))
-        for stage, layer, equations in self.each_layer():
-            self.blocks.append(Heading(f"Layer {stage}: {drawn(layer)}", 3))
-            for e in equations:
-                if e.name in UP:
-                    self.formula(
-                        at_layer(e.latex, stage), self.sized(e.shapes, stage), self.forward_error(stage, layer, e.name)
-                    )
+        self.layers(range(1, self.L + 1), self.upward, lambda stage: None)
+
+    def upward(self, stage: int) -> Iterator[tuple[Equation, float | None]]:
+        """The formulas of a layer's way up, and their errors."""
+        layer = self.net.layers[stage - 1]
+        for e in layer.equations():
+            if e.name in UP:
+                yield e, self.forward_error(stage, layer, e.name)
+
+    def layers(
+        self, stages: range, formulas: Callable[[int], Iterator[tuple[Equation, float | None]]],
+        behind: Callable[[int], None],
+    ) -> None:  # fmt: skip
+        """The formulas of these layers, one layer after the other; those in the middle of very many are folded."""
+        folded: list[float] = []
+        for stage in stages:
+            found = list(formulas(stage))
+            errors = [error for _, error in found if error is not None]
+            if stage in self.folded and max(errors, default=0.0) <= TOLERANCE:
+                folded += errors
+                if stage == (self.folded[-1] if stages.step > 0 else self.folded[0]):
+                    self.fold(folded)
+                continue
+            self.blocks.append(Heading(f"Layer {stage}: {drawn(self.net.layers[stage - 1])}", 3))
+            for e, found_error in found:
+                self.formula(at_layer(e.latex, stage), self.sized(e.shapes, stage), found_error)
+            behind(stage)
+
+    def fold(self, errors: list[float]) -> None:
+        """Say what is left out, and that it was checked."""
+        first, last = self.folded[0], self.folded[-1]
+        kinds = Counter(str(drawn(self.net.layers[stage - 1])) for stage in self.folded)
+        what = ", ".join(f"{n} × {kind}" for kind, n in kinds.items())
+        self.say(
+            f"Layers {first} to {last} are folded here ({what}): their formulas are those of their kind beside them, with "
+            f"their own numbers. All were checked; the largest of {len(errors)} errors is {max(errors, default=0):.0e}. "
+            "What fails its check is written out."
+        )
 
     def forward_error(self, stage: int, layer: Layer, name: str) -> float | None:
         """Of some entries: what the layer answered against its formula written out."""
@@ -247,18 +280,15 @@ class Writer:
     def backward(self) -> None:
         """From the last layer to the first: gradients, what goes down, and the next error."""
         self.blocks.append(Heading("Backward"))
-        for stage in range(self.L, 0, -1):
-            layer = self.net.layers[stage - 1]
-            self.blocks.append(Heading(f"Layer {stage}: {drawn(layer)}", 3))
-            for e in layer.equations():
-                if e.name in UP or (
-                    stage == self.L and e.name in ("delta", "activation's derivative") and not isinstance(layer, RNN)
-                ):
-                    continue
-                self.formula(
-                    at_layer(e.latex, stage), self.sized(e.shapes, stage), self.backward_error(stage, layer, e.name)
-                )
-            self.explain(stage, layer)
+        self.layers(range(self.L, 0, -1), self.downward, lambda stage: self.explain(stage, self.net.layers[stage - 1]))
+
+    def downward(self, stage: int) -> Iterator[tuple[Equation, float | None]]:
+        """The formulas of a layer's way back, and their errors; δ⁽ᴸ⁾ has a section of its own."""
+        layer = self.net.layers[stage - 1]
+        done = () if stage < self.L or isinstance(layer, RNN) else ("delta", "activation's derivative")
+        for e in layer.equations():
+            if e.name not in UP and e.name not in done:
+                yield e, self.backward_error(stage, layer, e.name)
 
     def backward_error(self, stage: int, layer: Layer, name: str) -> float | None:
         """Against complex steps: of θ, of what comes in, of the net values."""
