@@ -183,8 +183,9 @@ class Writer:
         kinds = Counter(str(drawn(self.net.layers[stage - 1])) for stage in self.folded)
         what = ", ".join(f"{n} × {kind}" for kind, n in kinds.items())
         self.say(
-            f"Layers {first} to {last} are folded here ({what}): their formulas are those of their kind beside them, with "
-            f"their own numbers. All were checked; the largest of {len(errors)} errors is {max(errors, default=0):.0e}. "
+            f"Layers {first} to {last} are folded here ({what}): their formulas are those of their kind beside them, "
+            f"with their own numbers. All were checked; the largest of {len(errors)} errors is "
+            f"{max(errors, default=0):.0e}. "
             "What fails its check is written out."
         )
 
