@@ -26,7 +26,7 @@ axis.loglog(steps, np.abs(np.array(central) - slope) / abs(slope), label="centra
 error = max(dr.check_gradient(net, X, t, method="complex").error("complex"), 1e-17)
 axis.axhline(error, color="C1", label="complex step, h = 1e-30")
 axis.set(xlabel="step ε", ylabel="relative error", ylim=(1e-17, 10))
-axis.legend()
+axis.legend(loc="upper center")
 axis.grid(alpha=0.3)
 figure.tight_layout()
 figure.savefig("checking_gradients.svg")

@@ -29,10 +29,15 @@ for axis, size in zip(axes.flat, (2, 5, 10, 15, 1, 5, 20, 100)):
         dr.minimize(net, x[:, None], y, method="L-BFGS-B", max_iterations=300, weight_decay=1e-4)
         curve, title = net.predict(grid[:, None]), f"{size} hidden unit{'s' * (size > 1)}"
     error = np.sqrt(np.mean((curve - true) ** 2))
-    axis.plot(grid, true, "k:", lw=1)
-    axis.plot(grid, curve)
-    axis.plot(x, y, "ko", ms=3)
+    axis.plot(grid, true, "k:", lw=1, label="the curve")
+    axis.plot(grid, curve, label="what was fitted")
+    axis.plot(x, y, "ko", ms=3, label="the points")
     axis.set(title=f"{title}: rmse {error:.2f}" if error < 10 else f"{title}: rmse {error:.0f}", ylim=(-2, 2))
     print(f"{title}: rmse {error:.2f}")
-figure.tight_layout()
+for axis, name in zip(axes[:, 0], ("polynomials", "networks")):
+    axis.set_ylabel(name)
+for axis in axes[1]:
+    axis.set_xlabel("x / 2π")
+figure.tight_layout(rect=(0, 0, 1, 0.94))
+figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="upper center", ncols=3, frameon=False)
 figure.savefig("lawrence_giles.svg")

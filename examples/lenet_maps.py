@@ -1,7 +1,7 @@
 """What LeNet sees: the maps of one digit, layer by layer, and the errors on their way back.
 
-Document 003. A small LeNet on scikit-learn's digits of 8 × 8; blue is negative, red positive. Above, the activations of
-the two convolutions and poolings; below, δ of the same layers, for the digit's own class.
+Document 003. A small LeNet on scikit-learn's digits of 8 × 8; blue is negative, red positive. Left, the digit and the
+activations of the two convolutions and poolings, six maps of each; right, ∂C/∂x and δ of the same layers.
 """
 
 import matplotlib.pyplot as plt
@@ -18,18 +18,21 @@ print(f"{net.evaluate(X, t)['accuracy']:.1%} right")
 
 row = int(np.argmax(t == 3))
 tr = dr.trace(net, X[row], t[row])
-shown = [(tr[k].layer, tr[k].a[:6], tr[k].delta[:6]) for k in range(1, 5)]
-figure, axes = plt.subplots(8, 7, figsize=(8, 9))
-for axis in axes.flat:
-    axis.set(xticks=[], yticks=[])
-    axis.spines[:].set_visible(False)
-for k, (layer, *both) in enumerate(shown):
-    for what, (name, maps) in enumerate(zip(("a", "δ"), both)):
+names = [f"layer {layer.stage}\n{layer.layer.name}" for layer in tr.layers[:4]]
+up = [tr.x, *(layer.a[:6] for layer in tr.layers[:4])]
+back = [tr.dx, *(layer.delta[:6] for layer in tr.layers[:4])]
+
+figure = plt.figure(figsize=(11, 5.4))
+halves = (("x", "a, on the way up", up), ("∂C/∂x", "δ, on the way back", back))
+for side, (first, title, rows) in zip(figure.subfigures(1, 2), halves):
+    side.suptitle(f"{title}; blue: negative, red: positive")
+    axes = side.subplots(5, 6, gridspec_kw={"left": 0.17, "right": 0.98, "bottom": 0.02, "top": 0.91})
+    for axis in axes.flat:
+        axis.set(xticks=[], yticks=[])
+        axis.spines[:].set_visible(False)
+    for line, name, maps in zip(axes, [first, *names], rows):
         limit = np.abs(maps).max()
-        for axis, image in zip(axes[4 * what + k, 1:], maps):
+        line[0].set_ylabel(f"{name}\n±{limit:.2g}", rotation=0, ha="right", va="center")
+        for axis, image in zip(line, maps):
             axis.imshow(image, cmap="RdBu_r", vmin=-limit, vmax=limit)
-        axes[4 * what + k, 0].text(
-            0, 0.5, f"{name} of layer {k + 1}\n{layer.name}\n±{limit:.2g}", fontsize=8, va="center"
-        )
-figure.tight_layout(pad=0.3)
 figure.savefig("lenet_maps.png", dpi=110)

@@ -31,18 +31,21 @@ class Way(dr.Callback):
         self.points.append(run.net.theta.copy())
 
 
-figure, axis = plt.subplots(figsize=(6, 5))
-axis.contourf(w, b, np.log10(heights + 1e-3), 30, cmap="Greys", alpha=0.6)
-for optimizer, rate in rates.items():
+figure, axis = plt.subplots(figsize=(7, 5))
+shades = axis.contourf(w, b, np.log10(heights + 1e-3), 16, cmap="Greys", vmax=4)  # light enough for lines on it
+for k, (optimizer, rate) in enumerate(rates.items()):
     net, way = dr.Network("1/1", output="tanh", cost="squared error", dtype="float64"), Way()
     net.theta = start
     history = dr.train(
         net, X, t, optimizer=optimizer, learning_rate=rate, epochs=400, batch_size=10, verbose=False, callbacks=[way]
     )
-    axis.plot(*np.transpose(way.points), lw=1.5, label=f"{optimizer}, η {rate}")
-    axis.plot(*net.theta, "ko", ms=4)
+    axis.plot(*np.transpose(way.points), lw=3.6 - 0.45 * k, label=f"{optimizer}, η {rate}")
+    axis.plot(*net.theta, "ko", ms=3, zorder=3)
     print(f"{optimizer}: cost {history.cost[-1]:.2e} after 400 updates")
-axis.set(xlabel="weight", ylabel="bias")
-axis.legend(fontsize=8)
+axis.plot(*start, "ko", ms=5)
+axis.annotate("start", start, xytext=(-8, -4), textcoords="offset points", ha="right", va="top")
+axis.set(xlabel="weight w", ylabel="bias b")
+axis.legend()
+figure.colorbar(shades, label="log₁₀ C")
 figure.tight_layout()
 figure.savefig("optimizers.svg")

@@ -13,15 +13,17 @@ x = np.linspace(-4, 4, 61)
 grid = np.stack(np.meshgrid(x, x), axis=-1).reshape(-1, 2)
 net = dr.Network("2/1", output="sigmoid", dtype="float64")
 
-figure, axes = plt.subplots(1, 4, figsize=(11, 3.2), subplot_kw={"projection": "3d"})
+figure, axes = plt.subplots(1, 4, figsize=(12, 3.5), subplot_kw={"projection": "3d"})
 for axis, (title, theta) in zip(axes, weights.items()):
     net.theta = theta
     y = net.forward(grid).reshape(len(x), len(x))
     axis.plot_surface(*np.meshgrid(x, x), y, cmap="viridis", rcount=30, ccount=30)
     axis.set(
-        title=f"{title}\nw = ({theta[0]:g}, {theta[1]:g}), b = {theta[2]:g}", xlabel="x₁", ylabel="x₂", zticks=[0, 1]
-    )
-    axis.set_box_aspect((1, 1, 0.6), zoom=0.85)
+        title=f"{title}\nw = ({theta[0]:g}, {theta[1]:g}), b = {theta[2]:g}", xlabel="x₁", ylabel="x₂", zlabel="ŷ",
+        xticks=[-4, 0, 4], yticks=[-4, 0, 4], zticks=[0, 1],
+    )  # fmt: skip
+    axis.zaxis.labelpad = -8
+    axis.set_box_aspect((1, 1, 0.6), zoom=0.9)
     print(f"{title}: ŷ from {y.min():.3f} to {y.max():.3f}, ½ at x₁ = {-theta[2] / theta[0]:.1f} for x₂ = 0")
 figure.tight_layout()
 figure.savefig("perceptron_cliff.png", dpi=110)

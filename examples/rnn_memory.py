@@ -28,7 +28,7 @@ def reach(net: dr.Network) -> np.ndarray:
     return lengths / lengths[-1]
 
 
-figure, axis = plt.subplots(figsize=(6, 3.6))
+figure, axis = plt.subplots(figsize=(8, 3.6))
 for name, recurrent in {"usual U": "lecun_uniform(0.5)", "orthogonal U": "orthogonal"}.items():
     net = network(recurrent)
     before = reach(net)
@@ -37,8 +37,8 @@ for name, recurrent in {"usual U": "lecun_uniform(0.5)", "orthogonal U": "orthog
     axis.semilogy(range(1, T + 1), reach(net), color=line.get_color(), label=f"{name}, after training")
     accuracy = net.evaluate(X, t)["accuracy"]
     print(f"{name}: at step 1 ‖δ‖ is {before[0]:.1e} of the last, {reach(net)[0]:.1e} trained; {accuracy:.0%} right")
-axis.set(xlabel="step k", ylabel="mean ‖δ_{T,k}‖ / ‖δ_{T,T}‖", xticks=range(1, T + 1))
-axis.legend()
+axis.set(xlabel="step k", ylabel=r"mean $\|\delta_{T,k}\|\;/\;\|\delta_{T,T}\|$", xticks=range(1, T + 1))
+axis.legend(loc="upper left", bbox_to_anchor=(1, 1))
 axis.grid(alpha=0.3)
 figure.tight_layout()
 figure.savefig("rnn_memory.svg")

@@ -21,11 +21,11 @@ for name, schedule in schedules.items():
         net, X, t, optimizer="momentum(0.9)", learning_rate=0.2, schedule=schedule, epochs=epochs, batch_size=16,
         seed=0, verbose=False,
     )  # fmt: skip
-    axes[0].plot(history.learning_rate, label=name)
-    axes[1].semilogy(history.cost, label=name)
+    axes[0].step(range(1, epochs + 1), history.learning_rate, where="mid", label=name)
+    axes[1].semilogy(range(1, epochs + 1), history.cost, label=name)
     print(f"{name}: η {history.learning_rate[0]:.3f} … {history.learning_rate[-1]:.4f}, cost {history.cost[-1]:.2e}")
-axes[0].set(xlabel="epoch", ylabel="η")
-axes[1].set(xlabel="epoch", ylabel="cost")
+axes[0].set(xlabel="epoch", ylabel="learning rate η")
+axes[1].set(xlabel="epoch", ylabel="cost C")
 axes[1].legend()
 figure.tight_layout()
 figure.savefig("schedules.svg")

@@ -24,7 +24,7 @@ class Weights(dr.Callback):
         self.kept.append(run.net.parameters()["1.W"].copy())
 
 
-figure, axes = plt.subplots(1, 2, figsize=(8, 3.2), sharex=True)
+figure, axes = plt.subplots(1, 2, figsize=(8, 3.2), sharex=True, sharey=True)
 for axis, alike in zip(axes, (True, False)):
     net = dr.Network("2/5:tanh/1", seed=1)
     if alike:
@@ -37,5 +37,6 @@ for axis, alike in zip(axes, (True, False)):
     distinct = len(np.unique(net.parameters()["1.W"].round(5), axis=0))
     print(f"{axis.get_title()}, {distinct} different hidden units of 5")
 axes[0].set_ylabel("first weight of each hidden unit")
+axes[0].text(2, -0.6, "five lines, one on the other")
 figure.tight_layout()
 figure.savefig("zero_weights.svg")

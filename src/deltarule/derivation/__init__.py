@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from deltarule.derivation import html, latex, markdown, terminal
-from deltarule.derivation.checks import Numbers
-from deltarule.derivation.document import Block, Formula, Heading
-from deltarule.derivation.writer import Writer
+from deltarule.derivation.document import Block, Formula, Heading, Math
+from deltarule.derivation.numbers import Numbers
+from deltarule.derivation.sections import written
 from deltarule.errors import HyperparameterError
 from deltarule.files import write_bytes
 from deltarule.network import Network
@@ -38,8 +39,13 @@ class Derivation:
 
     @property
     def worst(self) -> Formula:
-        """The formula with the largest error."""
-        return max(self.formulas, key=lambda f: f.error or 0.0)
+        """The formula with the largest error; what is not a number is larger than all."""
+
+        def badness(formula: Formula) -> float:
+            error = formula.error or 0.0
+            return math.inf if math.isnan(error) else error
+
+        return max(self.formulas, key=badness)
 
     def to_markdown(self) -> str:
         """Markdown with formulas between dollars, as GitHub and notebooks show it."""
@@ -60,7 +66,8 @@ class Derivation:
     @property
     def title(self) -> str:
         """Of the whole."""
-        return next(block.text for block in self.blocks if isinstance(block, Heading))
+        first = next(block for block in self.blocks if isinstance(block, Heading))
+        return "".join(part.latex if isinstance(part, Math) else part for part in first.words)
 
     def save(self, path: str | Path) -> Path:
         """Write it as the name says: .md, .tex, .html or .txt."""
@@ -84,15 +91,28 @@ class Derivation:
 def derive(
     net: Network, x: Any = None, t: Any = None, *, optimizer: Optimizer | str = "sgd", seed: int = 0
 ) -> Derivation:
-    """The derivation of a network's gradient.
+    """The derivation of a network's gradient, for any network, every formula checked on numbers as it is written.
+
+    Notation with shapes, the way up, the cost, δ of the output, the chain rule, the way back layer by layer, a
+    mini-batch, the optimiser's update, and counts. Formulas are those of the layers' `equations()`. Of more than twelve
+    layers those in the middle are folded: checked, and left out unless one is wrong.
+
+    Args:
+        net: any network, one with layers, activations, costs of your own too.
+        x, t: one sample and its target, on which the formulas are checked; drawn from `seed` unless given.
+        optimizer: whose update ends the derivation.
+
+    Returns:
+        A `Derivation`: `.ok`, `.worst`, `.formulas`; `to_markdown()`, `to_latex()`, `to_html()`, `to_text()` and
+        `save(path)`; it shows itself in a terminal and in a notebook.
+
+    Raises:
+        ShapeError: x or t does not fit the network.
+        HyperparameterError: x is a batch, or one of x and t is missing.
 
     >>> d = derive(Network("3/4/2"))
     >>> d.ok, len(d.formulas) > 20
     (True, True)
     """
     numbers = Numbers(net, x, t, seed=seed)
-    return Derivation(tuple(Writer(net, numbers, _optimizer(optimizer)).write()))
-
-
-def _optimizer(value: Optimizer | str) -> Optimizer:
-    return optimizer_of(value)
+    return Derivation(tuple(written(net, numbers, optimizer_of(optimizer))))

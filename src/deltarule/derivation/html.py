@@ -6,65 +6,171 @@ import re
 from collections.abc import Sequence
 from html import escape
 
-from deltarule.derivation.document import Block, Formula, Heading, Paragraph
+from deltarule.derivation.document import Block, Formula, Heading, Math, Paragraph, Table, Words, printable
+from deltarule.derivation.plain import plain
 from deltarule.errors import MissingExtraError
 
-__all__ = ["page", "text"]
+__all__ = ["math", "page", "text"]
 
 STYLE = """
-:root { color-scheme: light dark; }
-body { font-family: system-ui, sans-serif; line-height: 1.5; max-width: 50rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.4rem; overflow-wrap: anywhere; } h2 { margin-top: 2.5rem; border-bottom: 1px solid #8886; }
-h3 { margin-top: 1.8rem; }
-table { border-collapse: collapse; } td, th { padding: 0.2rem 0.8rem 0.2rem 0; text-align: left; }
-tr + tr td { border-top: 1px solid #8883; }
+:root { color-scheme: light dark; --paper: #fff; --ink: #1a1a1a; --faint: #595959; --rule: #d0d0d0; --wrong: #b00020; }
+@media (prefers-color-scheme: dark) {
+  :root { --paper: #16181c; --ink: #e8e8e8; --faint: #a8adb5; --rule: #43474f; --wrong: #ff8a80; }
+}
+body { font-family: system-ui, sans-serif; line-height: 1.5; margin: 0; background: var(--paper); color: var(--ink); }
+main { max-width: 50rem; margin: 2rem auto; padding: 0 1rem; overflow-wrap: break-word; }
+h1 { font-size: 1.5rem; line-height: 1.3; overflow-wrap: anywhere; }
+h2 { font-size: 1.25rem; margin-top: 2.5rem; border-bottom: 1px solid var(--rule); }
+h3 { font-size: 1.05rem; margin-top: 1.8rem; overflow-wrap: anywhere; }
 .scroll { overflow-x: auto; }
-.formula { display: grid; grid-template-columns: 1fr auto; align-items: center; gap: 1rem; margin: 1rem 0 0;
-  padding: 0.2rem 0; overflow: auto hidden; }
-.note { color: #8a8a8a; font-size: 0.8rem; text-align: right; margin: 0; }
-.wrong { color: #d33; font-weight: bold; }
-@media print { h2, h3 { break-after: avoid; } .formula { break-inside: avoid; } }
+table { border-collapse: collapse; }
+caption { text-align: left; color: var(--faint); font-size: 0.85rem; padding-bottom: 0.3rem; }
+td, th { padding: 0.25rem 1.2rem 0.25rem 0; text-align: left; vertical-align: top; }
+th { border-bottom: 2px solid var(--rule); }
+tr + tr td { border-top: 1px solid var(--rule); }
+.step { margin: 1rem 0; }
+.wrong { border-left: 4px solid var(--wrong); padding-left: 0.8rem; }
+.formula { display: grid; grid-template-columns: minmax(0, 1fr) auto; align-items: center; gap: 1rem; }
+.lines { overflow: auto hidden; padding: 0.3rem 0; }
+.lines math { margin: 0.3rem 0; }
+.number { color: inherit; text-decoration: none; }
+.note { color: var(--faint); font-size: 0.85rem; text-align: right; margin: 0; }
+.wrong .note { color: var(--wrong); font-weight: bold; }
+:focus-visible, :target > .number { outline: 2px solid; outline-offset: 2px; }
+@media print {
+  :root { color-scheme: light; --paper: #fff; --ink: #000; --faint: #444; --rule: #999; --wrong: #b00020; }
+  body { font-size: 10pt; }
+  main { max-width: none; margin: 0; padding: 0; }
+  .scroll, .lines { overflow: visible; }
+  h1, h2, h3, caption { break-after: avoid; }
+  .step, tr { break-inside: avoid; }
+}
 """
+MENDED = (
+    (r">\\([a-zA-Z]+)<", r">\1<"),  # commands it does not know
+    (r'columnalign="left"', r'\g<0> style="text-align: left"'),  # of {cases}: browsers know it no more
+    (r"<mo>(&#x0005E;)</mo></mover>", r'<mo stretchy="false">\1</mo></mover>'),  # a hat as wide as its letter is too wide
+    (  # a minus without anything to take from
+        r"(<mo(?![^>]*postfix)[^>]*>(?!&#x00029;|&#x0007C;|&#x02016;|\])[^<]+</mo>|<mi>[;:]</mi>)<mo>(&#x02212;</mo>)",
+        r'\1<mo form="prefix">\2',
+    ),
+    (
+        r'<m[io](?: stretchy="false")?>(&#x(?:0007C|02016);)</m[io]>',
+        r'<mo stretchy="false" lspace="0" rspace="0">\1</mo>',
+    ),
+    (r"<mo>&#x0002F;</mo>", '<mo lspace="0" rspace="0">/</mo>'),
+    (r"<mi>&#x0007E;</mi>", "<mo>&#x0223C;</mo>"),  # \sim
+    (r"<msup>(<m[io]>\w+</m[io]>)<mi>(&#x0203[23];)</mi></msup>", r'<mrow>\1<mo lspace="0" rspace="0">\2</mo></mrow>'),
+    (r"<mi>(&#x000[4-7].;|&#x0039.;|&#x003A.;)</mi>", r'<mi mathvariant="normal">\1</mi>'),  # \mathrm{d}, \Delta
+)
 
 
 def text(blocks: Sequence[Block]) -> str:
     """The page's body, for a notebook."""
-    return "\n".join(map(_block, blocks))
+    ids: set[str] = set()
+    return "\n".join(_block(block, ids) for block in blocks)
 
 
 def page(blocks: Sequence[Block], title: str) -> str:
     """The page."""
-    head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(title)}</title>'
+    size = '<meta name="viewport" content="width=device-width, initial-scale=1">'
+    head = f'<meta charset="utf-8">{size}<title>{_escaped(title)}</title>'
     head = f'<!doctype html>\n<html lang="en"><head>{head}<style>{STYLE}</style></head>'
-    return f"{head}<body>\n{text(blocks)}\n</body></html>\n"
+    return f"{head}<body><main>\n{text(blocks)}\n</main></body></html>\n"
 
 
-def _block(block: Block) -> str:
+def _block(block: Block, ids: set[str]) -> str:
     if isinstance(block, Heading):
-        return f"<h{block.level}>{words(block.text)}</h{block.level}>"
+        return f'<h{block.level} id="{_id(block.words, ids)}">{_words(block.words, "<wbr>")}</h{block.level}>'
     if isinstance(block, Paragraph):
-        return f"<p>{words(block.text)}</p>"
-    if isinstance(block, Formula):
-        wrong = "" if block.ok else " wrong"
-        note = f'<p class="note{wrong}">{words(block.note)}</p>' if block.note else ""
-        formula = f"{math(block.latex, 'block')}<span>({block.number})</span>"
-        return f'<div class="formula" id="f{block.number}">{formula}</div>{note}'
-    rows = "".join(f"<tr>{''.join(f'<td>{words(cell)}</td>' for cell in row)}</tr>" for row in block.rows)
-    head = "".join(f"<th>{words(cell)}</th>" for cell in block.head)
-    return f'<div class="scroll"><table><tr>{head}</tr>{rows}</table></div>'
+        return f"<p>{_words(block.words)}</p>"
+    return _formula(block) if isinstance(block, Formula) else _table(block)
 
 
-def words(text: str) -> str:
-    """Words as HTML shows them; what stands between dollars becomes MathML."""
-    parts = re.split(r"(\$[^$]*\$)", text)
-    return "".join(math(p[1:-1], "inline") if p.startswith("$") and len(p) > 1 else escape(p) for p in parts)
+def _id(words: Words, ids: set[str]) -> str:
+    """What a link to this heading says; none twice, and none that a formula has."""
+    said = "".join(plain(part.latex) if isinstance(part, Math) else part for part in words).lower()
+    found = first = re.sub("[^a-z0-9]+", "-", said).strip("-")[:60] or "part"
+    again = 1
+    while found in ids or re.fullmatch(r"f\d+", found):
+        again += 1
+        found = f"{first}-{again}"
+    ids.add(found)
+    return found
+
+
+def _formula(formula: Formula) -> str:
+    n, wrong = formula.number, "" if formula.ok else " wrong"
+    lines = "".join(math(line, "block") for line in formula.lines)
+    lines = f'<div class="lines" tabindex="0" role="region" aria-label="Formula {n}">{lines}</div>'
+    note = f'<p class="note">{_escaped(formula.note)}</p>' if formula.note else ""
+    number = f'<a class="number" href="#f{n}">({n})</a>'
+    return f'<div class="step{wrong}"><div class="formula" id="f{n}">{lines}{number}</div>{note}</div>'
+
+
+def _table(table: Table) -> str:
+    rows = "".join(f"<tr>{''.join(f'<td>{_words(cell)}</td>' for cell in row)}</tr>\n" for row in table.rows)
+    head = "".join(f'<th scope="col">{_escaped(cell)}</th>' for cell in table.head)
+    caption = f"<caption>{_escaped(table.caption)}</caption>" if table.caption else ""
+    grid = f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>\n{rows}</tbody></table>"
+    label = _escaped(table.caption or ", ".join(table.head))
+    return f'<div class="scroll" tabindex="0" role="region" aria-label="{label}">{grid}</div>'
+
+
+def _words(words: Words, between: str = "") -> str:
+    """Words as HTML shows them, and formulas as MathML; `between` goes where the name of a network may be broken."""
+    return "".join(
+        math(part.latex, "inline") if isinstance(part, Math) else re.sub(r"(?<=[/,])(?=\w)", between, _escaped(part))
+        for part in words
+    )
+
+
+def _escaped(words: str) -> str:
+    return escape(printable(words))
 
 
 def math(latex: str, display: str) -> str:
-    """A formula as MathML."""
+    """A formula as MathML; of several lines in {gathered}, one after the other."""
     try:
         from latex2mathml.converter import convert
     except ImportError:
         raise MissingExtraError("HTML with formulas needs latex2mathml: pip install 'deltarule[derive]'") from None
-    found: str = convert(latex, display=display)
-    return found
+    latex = re.sub(
+        r"\\operatorname\*?\{([^{}]*[^a-zA-Z{}][^{}]*)\}", r"\\text{\1}", latex
+    )  # it knows only letters there
+    return "".join(_mended(convert(line, display=display)) for line in _lines(latex))
+
+
+def _lines(latex: str) -> list[str]:
+    r"""The lines of {gathered}, which latex2mathml takes for a text to be wrapped."""
+    inner = re.fullmatch(r"\s*\\begin\{gathered\}(.*)\\end\{gathered\}\s*", latex, re.DOTALL)
+    if inner is None:
+        return [latex]
+    lines, depth = [""], 0
+    for part in re.split(r"(\\begin\b|\\end\b|\\\\)", inner[1]):
+        depth += (part == r"\begin") - (part == r"\end")
+        if part == r"\\" and depth == 0:
+            lines.append("")
+        else:
+            lines[-1] += part
+    return lines
+
+
+def _mended(mathml: str) -> str:
+    """What latex2mathml leaves to be done, found by looking at it in a browser."""
+    for pattern, mended in MENDED:
+        mathml = re.sub(pattern, mended, mathml)
+    mathml = re.sub(r"(?<=<mtext>)[^>]*?(?=</mtext>)", _word, mathml)
+    return re.sub(r"<m([io])>([A-Za-z]{2,})</m\1>", _function, mathml)
+
+
+def _word(found: re.Match[str]) -> str:
+    return re.sub(r"&(?!#?\w+;)", "&amp;", found[0]).replace("<", "&lt;")
+
+
+def _function(found: re.Match[str]) -> str:
+    """A function's name keeps a little off its factor and its argument, not off a bracket."""
+    before = re.sub("(<m(row|sub|sup|subsup)>)+$", "", found.string[: found.start()])
+    after = re.match("(<mrow>)?<mo[^>]*>(&#x00028;|\\[)", found.string[found.end() :])
+    off = "0.167em" if re.search(r"(</(?!mo>)\w+>|&#x00029;</mo>)$", before) else "0"
+    return f'<mo lspace="{off}" rspace="{"0" if after else "0.167em"}">{found[2]}</mo>'

@@ -8,17 +8,35 @@ import unicodedata
 __all__ = ["plain"]
 
 SIGNS = {
-    "partial": "∂", "delta": "δ", "omega": "ω", "eta": "η", "theta": "θ", "lambda": "λ", "mu": "μ", "beta": "β",
-    "rho": "ρ", "psi": "ψ", "alpha": "α", "varepsilon": "ε", "sigma": "σ", "pi": "π", "Delta": "Δ", "sum": "Σ",
-    "prod": "Π", "odot": " ⊙ ", "otimes": " ⊗ ", "ast": "∗", "star": " ⋆ ", "times": " × ", "cdot": " · ",
-    "leftarrow": " ← ", "Rightarrow": " ⇒ ", "le": " ≤ ", "ge": " ≥ ", "sim": " ~ ", "mid": " | ", "ln": "ln ",
-    "tanh": "tanh ", "max": "max", "min": "min", "lVert": "‖", "rVert": "‖", "quad": "   ", "qquad": "     ",
-    "left": "", "right": "", ",": " ", ";": " ", ":": " ", "!": "", " ": " ", "{": "{", "}": "}",
+    "sum": "Σ", "prod": "Π", "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ϵ", "varepsilon": "ε", "zeta": "ζ", "eta": "η",
+    "theta": "θ", "vartheta": "ϑ", "iota": "ι", "kappa": "κ", "lambda": "λ", "mu": "μ", "nu": "ν", "xi": "ξ", "pi": "π",
+    "rho": "ρ", "varrho": "ϱ", "sigma": "σ", "varsigma": "ς", "tau": "τ", "upsilon": "υ", "phi": "ϕ", "varphi": "φ",
+    "chi": "χ", "psi": "ψ", "omega": "ω", "Gamma": "Γ", "Delta": "Δ", "Theta": "Θ", "Lambda": "Λ", "Xi": "Ξ", "Pi": "Π",
+    "Sigma": "Σ", "Upsilon": "Υ", "Phi": "Φ", "Psi": "Ψ", "Omega": "Ω", "int": "∫",
+    "partial": "∂", "nabla": "∇", "infty": "∞", "ell": "ℓ", "prime": "′", "dots": "…", "ldots": "…", "cdots": "…",
+    "vdots": "⋮", "odot": " ⊙ ", "otimes": " ⊗ ", "oplus": " ⊕ ", "ast": "∗", "star": " ⋆ ", "circ": " ∘ ",
+    "times": " × ", "cdot": " · ", "pm": " ± ", "leftarrow": " ← ", "gets": " ← ", "to": " → ", "rightarrow": " → ",
+    "mapsto": " ↦ ", "Rightarrow": " ⇒ ", "Leftrightarrow": " ⇔ ", "iff": " ⇔ ", "le": " ≤ ", "leq": " ≤ ",
+    "ge": " ≥ ", "geq": " ≥ ", "lt": " < ", "gt": " > ", "ll": " ≪ ", "gg": " ≫ ", "ne": " ≠ ", "neq": " ≠ ",
+    "approx": " ≈ ", "equiv": " ≡ ", "propto": " ∝ ", "sim": " ~ ", "in": " ∈ ", "notin": " ∉ ", "subset": " ⊂ ",
+    "cup": " ∪ ", "cap": " ∩ ", "forall": "∀", "exists": "∃", "land": " ∧ ", "lor": " ∨ ", "mid": " | ", "colon": ": ",
+    "ln": "ln ", "tanh": "tanh ", "vert": "|", "lvert": "|", "rvert": "|", "Vert": "‖", "lVert": "‖", "rVert": "‖",
+    "|": "‖", "lfloor": "⌊", "rfloor": "⌋", "lceil": "⌈", "rceil": "⌉", "langle": "⟨", "rangle": "⟩",
+    "backslash": "∖", "quad": "   ", "qquad": "     ", ",": " ", ";": " ", ":": " ", "!": "", " ": " ", "": "",
+    "displaystyle": "", "textstyle": "", "limits": "", "nolimits": "", "big": "", "Big": "", "bigl": "", "bigr": "",
+    "Bigl": "", "Bigr": "",
 }  # fmt: skip
 SPLIT = re.compile(r"\\[a-zA-Z]+|\\.|[{}^_]|.", re.DOTALL)
 UP = str.maketrans("0123456789()+-=nTimktlL", "⁰¹²³⁴⁵⁶⁷⁸⁹⁽⁾⁺⁻⁼ⁿᵀⁱᵐᵏᵗˡᴸ")
 DOWN = str.maketrans("0123456789()+-=aehijklmnoprstuvx", "₀₁₂₃₄₅₆₇₈₉₍₎₊₋₌ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ")
-MARKS = {"hat": "\u0302", "bar": "\u0304"}  # over the letter before
+# Over the letter before.
+MARKS = {"hat": "\u0302", "bar": "\u0304", "tilde": "\u0303", "dot": "\u0307", "vec": "\u20d7"}
+MARKS |= {f"wide{mark}": MARKS[mark] for mark in ("hat", "tilde")} | {"overline": MARKS["bar"]}
+WORDS = (
+    "text", "mathrm", "operatorname", "mathcal", "mathbf", "mathbb", "mathit", "mathsf", "boldsymbol", "bm", "mbox",
+    "substack",
+)  # fmt: skip
+BRACKETS = {"cases": "{}", "matrix": "[]", "bmatrix": "[]", "pmatrix": "()", "array": "[]"}
 
 
 def plain(latex: str) -> str:
@@ -44,12 +62,15 @@ def _sequence(tokens: list[str], at: int) -> tuple[str, int]:
             inner, at = _argument(tokens, at + 1)
             found += _script(inner, token)
             continue
+        if token in ("&", r"\\"):  # the next column, the next row
+            found, at = found.rstrip(" ,") + (";  " if token != "&" else ", " if found.strip() else ""), at + 1
+            continue
         if token.startswith("\\"):
             part, at = _command(tokens, at)
         elif token == "{":
             part, at = _argument(tokens, at)
         else:
-            part, at = token.replace("\n", " ").replace("&", " "), at + 1
+            part, at = {"\n": " ", "~": " "}.get(token, token), at + 1
         found += part
     return found, at
 
@@ -58,37 +79,41 @@ def _argument(tokens: list[str], at: int) -> tuple[str, int]:
     """One token, or what stands in braces."""
     while at < len(tokens) and tokens[at] == " ":
         at += 1
-    if at < len(tokens) and tokens[at] == "{":
+    if at == len(tokens):
+        return "", at
+    if tokens[at] == "{":
         inner, end = _sequence(tokens, at + 1)
         return inner, end + 1
     return _command(tokens, at) if tokens[at].startswith("\\") else (tokens[at], at + 1)
 
 
 def _command(tokens: list[str], at: int) -> tuple[str, int]:
-    name = tokens[at][1:]
-    if name in ("frac", "tfrac"):
-        above, at = _argument(tokens, at + 1)
+    name, at = tokens[at][1:], at + 1
+    if name in ("frac", "tfrac", "dfrac"):
+        above, at = _argument(tokens, at)
         below, at = _argument(tokens, at)
         return f"{_together(above)}/{_together(below)}", at
     if name == "sqrt":
-        inner, at = _argument(tokens, at + 1)
+        inner, at = _argument(tokens, at)
         return f"√({inner})", at
     if name in MARKS:
-        inner, at = _argument(tokens, at + 1)
+        inner, at = _argument(tokens, at)
         return inner + MARKS[name], at
-    if name in ("text", "mathrm", "operatorname", "mathcal"):
-        return _argument(tokens, at + 1)
+    if name in WORDS:
+        return _argument(tokens, at + (tokens[at : at + 1] == ["*"]))
     if name == "underbrace":
-        inner, at = _argument(tokens, at + 1)
-        label, at = _argument(tokens, at + 1) if at < len(tokens) and tokens[at] == "_" else ("", at)
-        return f"[{inner}: {label}]", at
+        inner, at = _argument(tokens, at)
+        label, at = _argument(tokens, at + 1) if tokens[at : at + 1] == ["_"] else ("", at)
+        return f"[{inner}: {label}]" if label else inner, at
     if name in ("begin", "end"):
-        _, at = _argument(tokens, at + 1)
-        return ("{ " if name == "begin" else " }"), at
-    if name == "\\":
-        return ";  ", at + 1
-    at += 1
-    while name == "partial" and at < len(tokens) and tokens[at] == " ":
+        what, at = _argument(tokens, at)
+        if name == "begin" and what == "array":
+            _, at = _argument(tokens, at)  # how its columns stand
+        bracket = BRACKETS.get(what, "")
+        return (f"{bracket[:1]} " if name == "begin" else f" {bracket[1:]}") if bracket else "", at
+    if name in ("left", "right") or SIGNS.get(name) == "":
+        return "", at + (name in ("left", "right") and tokens[at : at + 1] == ["."])
+    while name in ("partial", "nabla") and tokens[at : at + 1] == [" "]:
         at += 1
     return SIGNS.get(name, name), at
 

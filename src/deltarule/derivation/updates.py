@@ -15,8 +15,10 @@ Settings = Any  # the rule, whose constants are floats
 Rule = Callable[[Settings, float, float, float, int, State], float]
 
 
-def written_out(rule: Optimizer, theta: float, gradients: Sequence[float], eta: float) -> float:
-    """θ behind the updates with these g, from a state of zeros."""
+def written_out(rule: Optimizer, theta: float, gradients: Sequence[float], eta: float) -> float | None:
+    """θ behind the updates with these g, from a state of zeros; None of a user's rule."""
+    if not type(rule).__module__.startswith("deltarule."):
+        return None
     state: State = {"v": 0.0, "m": 0.0, "s": 0.0, "r": 0.0, "p": 1.0, "d": eta, "g": 0.0}
     for t, g in enumerate(gradients, 1):
         theta = RULES[rule.name](rule, theta, g, eta, t, state)
