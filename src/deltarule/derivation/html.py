@@ -39,7 +39,7 @@ tr + tr td { border-top: 1px solid var(--rule); }
 :focus-visible, :target > .number { outline: 2px solid; outline-offset: 2px; }
 @media print {
   :root { color-scheme: light; --paper: #fff; --ink: #000; --faint: #444; --rule: #999; --wrong: #b00020; }
-  body { font-size: 10pt; }
+  html { font-size: 10pt; }
   main { max-width: none; margin: 0; padding: 0; }
   .scroll, .lines { overflow: visible; }
   h1, h2, h3, caption { break-after: avoid; }
@@ -49,7 +49,7 @@ tr + tr td { border-top: 1px solid var(--rule); }
 MENDED = (
     (r">\\([a-zA-Z]+)<", r">\1<"),  # commands it does not know
     (r'columnalign="left"', r'\g<0> style="text-align: left"'),  # of {cases}: browsers know it no more
-    (r"<mo>(&#x0005E;)</mo></mover>", r'<mo stretchy="false">\1</mo></mover>'),  # a hat as wide as its letter is too wide
+    (r"<mo>(&#x0005E;)</mo></mover>", r'<mo stretchy="false">\1</mo></mover>'),  # a hat, not a roof
     (  # a minus without anything to take from
         r"(<mo(?![^>]*postfix)[^>]*>(?!&#x00029;|&#x0007C;|&#x02016;|\])[^<]+</mo>|<mi>[;:]</mi>)<mo>(&#x02212;</mo>)",
         r'\1<mo form="prefix">\2',
@@ -59,6 +59,7 @@ MENDED = (
         r'<mo stretchy="false" lspace="0" rspace="0">\1</mo>',
     ),
     (r"<mo>&#x0002F;</mo>", '<mo lspace="0" rspace="0">/</mo>'),
+    (r"<mo>(&#x0220[27];)</mo>", r"<mi>\1</mi>"),  # \partial, \nabla
     (r"<mi>&#x0007E;</mi>", "<mo>&#x0223C;</mo>"),  # \sim
     (r"<msup>(<m[io]>\w+</m[io]>)<mi>(&#x0203[23];)</mi></msup>", r'<mrow>\1<mo lspace="0" rspace="0">\2</mo></mrow>'),
     (r"<mi>(&#x000[4-7].;|&#x0039.;|&#x003A.;)</mi>", r'<mi mathvariant="normal">\1</mi>'),  # \mathrm{d}, \Delta
@@ -138,7 +139,7 @@ def math(latex: str, display: str) -> str:
     latex = re.sub(
         r"\\operatorname\*?\{([^{}]*[^a-zA-Z{}][^{}]*)\}", r"\\text{\1}", latex
     )  # it knows only letters there
-    return "".join(_mended(convert(line, display=display)) for line in _lines(latex))
+    return "".join(_limits(_mended(convert(line, display=display))) for line in _lines(latex))
 
 
 def _lines(latex: str) -> list[str]:
@@ -162,6 +163,19 @@ def _mended(mathml: str) -> str:
         mathml = re.sub(pattern, mended, mathml)
     mathml = re.sub(r"(?<=<mtext>)[^>]*?(?=</mtext>)", _word, mathml)
     return re.sub(r"<m([io])>([A-Za-z]{2,})</m\1>", _function, mathml)
+
+
+def _limits(mathml: str) -> str:
+    """Within brackets, too, a sum has its limits below and above; a browser puts them aside where lines are full."""
+    for tag, mended in (("msub", "munder"), ("msubsup", "munderover")):
+        while found := re.search(rf"<{tag}>(?=<mo>&#x022(0F|11);)", mathml):
+            depth, tags = 1, re.compile(f"<(/?){tag}>")
+            at = found.end()
+            while depth and (end := tags.search(mathml, at)):
+                depth, at = depth - 1 if end[1] else depth + 1, end.end()
+            inner = mathml[found.end() : at - len(f"</{tag}>")]
+            mathml = f"{mathml[: found.start()]}<{mended}>{inner}</{mended}>{mathml[at:]}"
+    return mathml
 
 
 def _word(found: re.Match[str]) -> str:

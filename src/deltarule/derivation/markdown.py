@@ -9,7 +9,8 @@ from deltarule.derivation.document import Block, Formula, Heading, Math, Paragra
 
 __all__ = ["escaped", "text"]
 
-MARKUP = re.compile(r"[\\`*_{}\[\]<>#|$~^&!]|:(?=//)|(?<=www)\.", re.IGNORECASE)  # the last two: bare addresses
+# All but the _ within a word, which is none; bare addresses, too.
+MARKUP = re.compile(r"[\\`*{}\[\]<>#|$~^&!]|(?<![^\W_])_|_(?![^\W_])|:(?=//)|(?<=www)\.", re.IGNORECASE)
 MARKER = re.compile(r"(\d*)([!-/:-@\[-`{-~])")  # of a list, a comment, a fence, a target, a page break
 
 

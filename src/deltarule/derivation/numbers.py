@@ -50,18 +50,20 @@ class Numbers:
     """One sample through a network, and the derivatives of its cost by complex steps.
 
     Args:
-        net: its θ is used, in float64; entries that are 0 are drawn, so that no term of a formula drops out unseen.
+        net: its θ is used, in float64.
         x, t: the sample and its target; drawn from the seed where they are not given.
+        nudge: whether entries of θ that are 0 are drawn, so that no term of a formula drops out unseen.
     """
 
-    def __init__(self, net: Network, x: Any = None, t: Any = None, *, seed: int = 0) -> None:
+    def __init__(self, net: Network, x: Any = None, t: Any = None, *, seed: int = 0, nudge: bool = True) -> None:
         if (x is None) != (t is None):
             raise HyperparameterError("derive takes x and t, or neither")
         self.random = generator(seed, "check", 8)
         layers = [k if k.trainable else dataclasses.replace(k, trainable=True) for k in net.layers]
         self.net = Architecture(layers, input_shape=net.input_shape, cost=net.output.cost, time="sum")
-        theta = net.theta.astype(np.float64)
-        self.theta = np.where(theta == 0, self.random.normal(0, 0.1, theta.shape), theta)
+        self.theta = net.theta.astype(np.float64)
+        if nudge:
+            self.theta = np.where(self.theta == 0, self.random.normal(0, 0.1, self.theta.shape), self.theta)
         for step in range(1, DRAWS + 1 if x is None else 2):
             self.x, self.t = self._drawn(net) if x is None else self._given(net, x, t)
             steps = textbook.steps_of(self.net, self.x)

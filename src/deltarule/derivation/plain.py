@@ -8,23 +8,23 @@ import unicodedata
 __all__ = ["plain"]
 
 SIGNS = {
-    "sum": "Σ", "prod": "Π", "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ϵ", "varepsilon": "ε", "zeta": "ζ", "eta": "η",
-    "theta": "θ", "vartheta": "ϑ", "iota": "ι", "kappa": "κ", "lambda": "λ", "mu": "μ", "nu": "ν", "xi": "ξ", "pi": "π",
-    "rho": "ρ", "varrho": "ϱ", "sigma": "σ", "varsigma": "ς", "tau": "τ", "upsilon": "υ", "phi": "ϕ", "varphi": "φ",
-    "chi": "χ", "psi": "ψ", "omega": "ω", "Gamma": "Γ", "Delta": "Δ", "Theta": "Θ", "Lambda": "Λ", "Xi": "Ξ", "Pi": "Π",
-    "Sigma": "Σ", "Upsilon": "Υ", "Phi": "Φ", "Psi": "Ψ", "Omega": "Ω", "int": "∫",
-    "partial": "∂", "nabla": "∇", "infty": "∞", "ell": "ℓ", "prime": "′", "dots": "…", "ldots": "…", "cdots": "…",
-    "vdots": "⋮", "odot": " ⊙ ", "otimes": " ⊗ ", "oplus": " ⊕ ", "ast": "∗", "star": " ⋆ ", "circ": " ∘ ",
-    "times": " × ", "cdot": " · ", "pm": " ± ", "leftarrow": " ← ", "gets": " ← ", "to": " → ", "rightarrow": " → ",
-    "mapsto": " ↦ ", "Rightarrow": " ⇒ ", "Leftrightarrow": " ⇔ ", "iff": " ⇔ ", "le": " ≤ ", "leq": " ≤ ",
-    "ge": " ≥ ", "geq": " ≥ ", "lt": " < ", "gt": " > ", "ll": " ≪ ", "gg": " ≫ ", "ne": " ≠ ", "neq": " ≠ ",
-    "approx": " ≈ ", "equiv": " ≡ ", "propto": " ∝ ", "sim": " ~ ", "in": " ∈ ", "notin": " ∉ ", "subset": " ⊂ ",
-    "cup": " ∪ ", "cap": " ∩ ", "forall": "∀", "exists": "∃", "land": " ∧ ", "lor": " ∨ ", "mid": " | ", "colon": ": ",
-    "ln": "ln ", "tanh": "tanh ", "vert": "|", "lvert": "|", "rvert": "|", "Vert": "‖", "lVert": "‖", "rVert": "‖",
-    "|": "‖", "lfloor": "⌊", "rfloor": "⌋", "lceil": "⌈", "rceil": "⌉", "langle": "⟨", "rangle": "⟩",
-    "backslash": "∖", "quad": "   ", "qquad": "     ", ",": " ", ";": " ", ":": " ", "!": "", " ": " ", "": "",
-    "displaystyle": "", "textstyle": "", "limits": "", "nolimits": "", "big": "", "Big": "", "bigl": "", "bigr": "",
-    "Bigl": "", "Bigr": "",
+    "sum": "Σ", "prod": "Π", "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ϵ", "varepsilon": "ε",
+    "zeta": "ζ", "eta": "η", "theta": "θ", "vartheta": "ϑ", "iota": "ι", "kappa": "κ", "lambda": "λ", "mu": "μ",
+    "nu": "ν", "xi": "ξ", "pi": "π", "rho": "ρ", "varrho": "ϱ", "sigma": "σ", "varsigma": "ς", "tau": "τ",
+    "upsilon": "υ", "phi": "ϕ", "varphi": "φ", "chi": "χ", "psi": "ψ", "omega": "ω", "Gamma": "Γ", "Delta": "Δ",
+    "Theta": "Θ", "Lambda": "Λ", "Xi": "Ξ", "Pi": "Π", "Sigma": "Σ", "Upsilon": "Υ", "Phi": "Φ", "Psi": "Ψ",
+    "Omega": "Ω", "int": "∫", "partial": "∂", "nabla": "∇", "infty": "∞", "ell": "ℓ", "prime": "′", "dots": "…",
+    "ldots": "…", "cdots": "…", "vdots": "⋮", "odot": " ⊙ ", "otimes": " ⊗ ", "oplus": " ⊕ ", "ast": "∗",
+    "star": " ⋆ ", "circ": " ∘ ", "times": " × ", "cdot": " · ", "pm": " ± ", "leftarrow": " ← ", "gets": " ← ",
+    "to": " → ", "rightarrow": " → ", "mapsto": " ↦ ", "Rightarrow": " ⇒ ", "Leftrightarrow": " ⇔ ", "iff": " ⇔ ",
+    "le": " ≤ ", "leq": " ≤ ", "ge": " ≥ ", "geq": " ≥ ", "lt": " < ", "gt": " > ", "ll": " ≪ ", "gg": " ≫ ",
+    "ne": " ≠ ", "neq": " ≠ ", "approx": " ≈ ", "equiv": " ≡ ", "propto": " ∝ ", "sim": " ~ ", "in": " ∈ ",
+    "notin": " ∉ ", "subset": " ⊂ ", "cup": " ∪ ", "cap": " ∩ ", "forall": "∀", "exists": "∃", "land": " ∧ ",
+    "lor": " ∨ ", "mid": " | ", "colon": ": ", "vert": "|", "lvert": "|", "rvert": "|",
+    "Vert": "‖", "lVert": "‖", "rVert": "‖", "|": "‖", "lfloor": "⌊", "rfloor": "⌋", "lceil": "⌈", "rceil": "⌉",
+    "langle": "⟨", "rangle": "⟩", "backslash": "∖", "quad": "   ", "qquad": "     ", ",": " ", ";": " ", ":": " ",
+    "!": "", " ": " ", "": "", "displaystyle": "", "textstyle": "", "limits": "", "nolimits": "", "big": "",
+    "Big": "", "bigl": "", "bigr": "", "Bigl": "", "Bigr": "",
 }  # fmt: skip
 SPLIT = re.compile(r"\\[a-zA-Z]+|\\.|[{}^_]|.", re.DOTALL)
 UP = str.maketrans("0123456789()+-=nTimktlL", "⁰¹²³⁴⁵⁶⁷⁸⁹⁽⁾⁺⁻⁼ⁿᵀⁱᵐᵏᵗˡᴸ")
@@ -36,6 +36,7 @@ WORDS = (
     "text", "mathrm", "operatorname", "mathcal", "mathbf", "mathbb", "mathit", "mathsf", "boldsymbol", "bm", "mbox",
     "substack",
 )  # fmt: skip
+FUNCTIONS = ("ln", "log", "exp", "tanh", "sinh", "cosh", "sin", "cos", "erf", "max", "min")
 BRACKETS = {"cases": "{}", "matrix": "[]", "bmatrix": "[]", "pmatrix": "()", "array": "[]"}
 
 
@@ -113,6 +114,8 @@ def _command(tokens: list[str], at: int) -> tuple[str, int]:
         return (f"{bracket[:1]} " if name == "begin" else f" {bracket[1:]}") if bracket else "", at
     if name in ("left", "right") or SIGNS.get(name) == "":
         return "", at + (name in ("left", "right") and tokens[at : at + 1] == ["."])
+    if name in FUNCTIONS and tokens[at : at + 1] not in ([], [" "], ["("], ["^"], ["_"], [r"\left"]):
+        return f"{name} ", at
     while name in ("partial", "nabla") and tokens[at : at + 1] == [" "]:
         at += 1
     return SIGNS.get(name, name), at
@@ -120,8 +123,9 @@ def _command(tokens: list[str], at: int) -> tuple[str, int]:
 
 def _together(text: str) -> str:
     """In brackets where a sum or a product would fall apart beside a stroke."""
-    alone = re.fullmatch(r"\S+", text.strip()) is not None and not re.search(r"[+/]|(?<=.)-", text)
-    return text.strip() if alone else f"({text.strip()})"
+    text = re.sub(r"^d (?=\S+$)", "d", text.strip())  # of dz/dx
+    alone = re.fullmatch(r"\S+", text) is not None and not re.search(r"[+/]|(?<=.)-", text)
+    return text if alone else f"({text})"
 
 
 def _script(inner: str, sign: str) -> str:
