@@ -349,11 +349,11 @@ def test_a_row_goes_through_preprocessing_and_vocabulary() -> None:
 
     text = dr.Network("seq(3)/rnn(4)/3", vocabulary="abc")
     assert derive(text, "abcab", "bcabc").ok
-    assert Numbers(text, "abcab", "bcabc").x.shape == (1, 5, 3)
+    assert Numbers(text, dr.trace(text, "abcab", "bcabc")).x.shape == (1, 5, 3)
     net = network("softmax")
     net.preprocessing = Preprocessing.fit(np.arange(12.0).reshape(4, 3), [0, 1, 0, 1])
     assert derive(net, [3.0, 4.0, 5.0], 1).ok
-    x = Numbers(net, [3.0, 4.0, 5.0], 1).x
+    x = Numbers(net, dr.trace(net, [3.0, 4.0, 5.0], 1)).x
     assert abs(x).max() < 2
 
 

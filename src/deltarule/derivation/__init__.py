@@ -17,6 +17,7 @@ from deltarule.files import write_bytes
 from deltarule.network import Network
 from deltarule.optimizers import Optimizer
 from deltarule.optimizers import optimizer as optimizer_of
+from deltarule.trace import trace
 
 __all__ = ["Derivation", "derive"]
 
@@ -114,5 +115,10 @@ def derive(
     >>> d.ok, len(d.formulas) > 20
     (True, True)
     """
-    numbers = Numbers(net, x, t, seed=seed)
+    if (x is None) != (t is None):
+        raise HyperparameterError("derive takes x and t, or neither")
+    given = None if x is None else trace(net, x, t)
+    if given is not None and not given.one:
+        raise HyperparameterError(f"derive takes one sample, and a batch of {len(given.t)} came; give X[0], t[0]")
+    numbers = Numbers(net, given, seed=seed)
     return Derivation(tuple(written(net, numbers, optimizer_of(optimizer))))

@@ -27,12 +27,11 @@ from deltarule.arrays import COMPLEX_STEP
 from deltarule.derivation import plainly
 from deltarule.derivation.document import TOLERANCE
 from deltarule.engines import textbook
-from deltarule.errors import HyperparameterError
 from deltarule.layers import RNN, Context
 from deltarule.layers.base import Equation
 from deltarule.network import Network
 from deltarule.randomness import generator
-from deltarule.trace import not_finite, trace
+from deltarule.trace import Trace, not_finite
 
 __all__ = ["Numbers", "error"]
 
@@ -51,21 +50,19 @@ class Numbers:
 
     Args:
         net: its θ is used, in float64.
-        x, t: the sample and its target; drawn from the seed where they are not given.
+        given: the trace of one sample; a sample is drawn from the seed where there is none.
         nudge: whether entries of θ that are 0 are drawn, so that no term of a formula drops out unseen.
     """
 
-    def __init__(self, net: Network, x: Any = None, t: Any = None, *, seed: int = 0, nudge: bool = True) -> None:
-        if (x is None) != (t is None):
-            raise HyperparameterError("derive takes x and t, or neither")
+    def __init__(self, net: Network, given: Trace | None = None, *, seed: int = 0, nudge: bool = True) -> None:
         self.random = generator(seed, "check", 8)
         layers = [k if k.trainable else dataclasses.replace(k, trainable=True) for k in net.layers]
         self.net = Architecture(layers, input_shape=net.input_shape, cost=net.output.cost, time="sum")
         self.theta = net.theta.astype(np.float64)
         if nudge:
             self.theta = np.where(self.theta == 0, self.random.normal(0, 0.1, self.theta.shape), self.theta)
-        for step in range(1, DRAWS + 1 if x is None else 2):
-            self.x, self.t = self._drawn(net) if x is None else self._given(net, x, t)
+        for step in range(1, DRAWS + 1 if given is None else 2):
+            self.x, self.t = self._drawn(net) if given is None else _of(given)
             steps = textbook.steps_of(self.net, self.x)
             self.masks = textbook.dropout_masks(self.net, seed, step, np.arange(1), np.float64, steps)
             with np.errstate(all="ignore"):  # what is not finite is shown as such
@@ -87,19 +84,6 @@ class Numbers:
         if net.is_classifier:
             return x, random.integers(2, size=shape).astype(float)
         return x, random.poisson(2, shape) + 0.5 * (net.output.activation.name != "exp")
-
-    @staticmethod
-    def _given(net: Network, x: Any, t: Any) -> tuple[Array, Array]:
-        """The user's own row as its first layer sees it, tokens one-hot."""
-        found = trace(net, x, t)
-        if not found.one:
-            raise HyperparameterError(
-                f"derive takes one sample, and a batch of {len(found.done.t)} came; give X[0], t[0]"
-            )
-        rows = found.done.caches[0].a_prev
-        if rows.dtype.kind in "iu":
-            rows = np.eye(net.input_shape[1] or 0)[rows]
-        return rows.astype(np.float64), found.done.t.astype(np.float64)
 
     # One layer
 
@@ -349,6 +333,14 @@ class Numbers:
                 return False
             self.analytic = False
             return error(by_steps, self.derivative(1, "a_prev", places), self.scale) <= LOOSE
+
+
+def _of(given: Trace) -> tuple[Array, Array]:
+    """x as the first layer sees it, tokens one-hot, and t as rows like ŷ: a batch of one, in float64."""
+    rows: Array = given.done.caches[0].a_prev
+    if rows.dtype.kind in "iu":
+        rows = np.eye(given.net.input_shape[-1] or 0)[rows]
+    return rows.astype(np.float64), given.done.t.astype(np.float64)
 
 
 def ours(thing: Any) -> bool:
