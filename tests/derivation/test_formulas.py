@@ -13,7 +13,7 @@ from deltarule.activations import ACTIVATIONS, Activation, Tanh
 from deltarule.arrays import namespace
 from deltarule.costs import SquaredError
 from deltarule.derivation import derive, plainly
-from deltarule.derivation.document import Formula, Heading, Paragraph, Words
+from deltarule.derivation.document import Formula, Heading, Paragraph, Table, Words
 from deltarule.derivation.draft import equations_of
 from deltarule.derivation.numbers import Numbers
 from deltarule.derivation.symbols import Place, at_layer
@@ -84,14 +84,14 @@ def test_every_check_can_fail(name: str) -> None:
                 continue
             right = e.value
             moved = e._replace(value=lambda q, right=right: np.asarray(right(q)) + 1e-3)  # type: ignore[misc]
-            found = numbers.error(stage, moved)
+            found = numbers.check(stage, moved).error
             assert found is not None
             assert found > 1e-6, (stage, e.name)
             tried += 1
     for e in numbers.net.output.equations():
         if e.value is not None and not (e.gives == "delta" and layer.state_size):
             moved = e._replace(value=lambda q, right=e.value: right(q) * 1.001)  # type: ignore[misc]
-            assert (numbers.output_error(moved) or 0) > 1e-6, e.name
+            assert (numbers.check_output(moved).error or 0) > 1e-6, e.name
     assert tried
 
 
@@ -292,7 +292,7 @@ def test_what_is_not_analytic_is_held_against_differences(f: Activation, ok: boo
     assert "a difference of order 4" in d.to_text()
 
 
-class UsersCost(SquaredError):
+class HalfSquare(SquaredError):
     """A cost of a user's: half of ours."""
 
     name = "users"
@@ -305,6 +305,60 @@ class UsersCost(SquaredError):
         return super().derivative(y, t) / 2
 
 
+class Mute(Activation):
+    """It says no equations."""
+
+    name = "mute"
+
+    def f(self, z: Any) -> Any:
+        return z * z
+
+    def derivative(self, z: Any, a: Any) -> Any:
+        return 2 * z
+
+
+class MuteCost(HalfSquare):
+    """Nor does it."""
+
+    name = "mute cost"
+    equation = derivative_equation = ""
+
+
+def test_who_says_no_equations_gets_no_empty_ones() -> None:
+    d = derive(dr.Network([Dense(4, Mute()), Dense(2, "identity")], input_shape=3, cost=MuteCost()))
+    assert d.ok
+    assert "a^{(1)} = f(z^{(1)})" in [f.latex for f in d.formulas]
+    assert not [f.latex for f in d.formulas if f.latex.rstrip().endswith("=")]
+    assert "The cost mute_cost is a user's own, and says no equation." in paragraphs(d)
+    notes = [f.note for f in derive(dr.Network([Scale(), Dense(2)], input_shape=3)).formulas]
+    assert any("the engine's numbers; the formula's are not known" in note for note in notes)
+
+
+@dataclass(frozen=True)
+class Shadow(Scale):
+    """Parameters with the names of arrays."""
+
+    name = "shadow"
+
+    def parameter_shapes(self, input_shape: Any) -> Any:
+        return {"z": input_shape, "slope": input_shape}
+
+    def initial(self, input_shape: Any, random: Any) -> Any:
+        return {name: random.normal(size=input_shape) for name in ("z", "slope")}
+
+    def forward(self, p: Any, a_prev: Any, ctx: Any) -> Any:
+        return super().forward({"g_in": p["z"] * p["slope"]}, a_prev, ctx)
+
+    def backward(self, p: Any, delta: Any, cache: Any) -> Any:
+        da, g = super().backward({"g_in": p["z"] * p["slope"]}, delta, cache)
+        return da, {"z": g["g_in"] * p["slope"], "slope": g["g_in"] * p["z"]}
+
+
+def test_parameters_may_have_the_names_of_arrays() -> None:
+    d = derive(dr.Network([Shadow(), Dense(2, "softmax")], input_shape=3))
+    assert d.ok, wrong(d)
+
+
 class UsersRule(SGD):
     """An optimiser of a user's."""
 
@@ -312,7 +366,7 @@ class UsersRule(SGD):
 
 
 def test_a_users_cost_and_optimizer() -> None:
-    net = dr.Network("3/4:tanh/2", output="identity", cost=UsersCost())
+    net = dr.Network("3/4:tanh/2", output="identity", cost=HalfSquare())
     d = derive(net, optimizer=UsersRule())
     assert d.ok
     assert r"\frac{1}{4}" in d.to_latex()
@@ -369,6 +423,54 @@ def test_hidden_answers_raise_no_alarm() -> None:
     assert derive(still).ok
 
 
+def test_ordinary_data_raise_no_alarm() -> None:
+    """Pixels of 0 … 255, answers that underflow, weights that saturate."""
+    random = np.random.default_rng(0)
+    for k in range(5):
+        assert derive(dr.Network("784/30/10"), random.integers(256, size=784).astype(float), k).ok
+    net = dr.Network("3/4:sigmoid/1", dtype="float64")
+    net.theta = 100 * net.theta
+    d = derive(net)
+    assert d.ok, wrong(d)
+    many = dr.Network("3/4:sigmoid/3", dtype="float64")
+    many.theta = 2000 * many.theta
+    d = derive(many, [1.0, 2.0, 3.0], 0)
+    assert d.ok, wrong(d)
+    assert "overflows on this sample" in d.to_text()
+
+
+def test_no_derivative_at_a_kink() -> None:
+    net = dr.Network("3/4:tanh/2", output="identity", cost="absolute", dtype="float64")
+    net.theta = net.theta + 0.01
+    d = derive(net, [0.1, 0.2, 0.3], net.predict(np.array([[0.1, 0.2, 0.3]]))[0])
+    assert d.ok
+    assert any("stands at a kink" in p and "the cost, absolute" in p for p in paragraphs(d))
+
+
+def test_small_gradients_are_not_waved_through() -> None:
+    """Gradients vanish by 40 sigmoids; one that is twice too large is found all the same."""
+    layers = [WrongWeights(7, "sigmoid"), *[Dense(5, "sigmoid")] * 40, Dense(2)]
+    d = derive(dr.Network(layers, input_shape=4))
+    assert [latex for latex in wrong(d) if r"\partial W^{(1)}" in latex]
+    assert derive(dr.Network([Dense(7, "sigmoid"), *layers[1:]], input_shape=4)).ok
+
+
+class OneWrongEntry(Conv):
+    """A kernel whose gradient has a single wrong entry."""
+
+    def backward(self, p: Any, delta: Any, cache: Any) -> Any:
+        da, g = super().backward(p, delta, cache)
+        W = np.array(g["W"])
+        W[3, 0, 2, 1] *= 2
+        return da, g | {"W": W}
+
+
+def test_one_wrong_entry_of_many_is_found() -> None:
+    for seed in range(3):
+        d = derive(dr.Network([OneWrongEntry(8, 5), Dense(10)], input_shape=(1, 12, 12)), seed=seed)
+        assert any(r"\partial W^{(1)}_{ocuv}" in latex for latex in wrong(d))
+
+
 def test_frozen_layers() -> None:
     d = derive(dr.Network([Dense(4, "tanh", trainable=False), Dense(2, "softmax")], input_shape=3))
     assert d.ok
@@ -381,11 +483,21 @@ def test_what_is_not_finite_is_located() -> None:
     d = derive(net)
     assert not d.ok
     assert np.isnan(d.worst.error or 0)
-    assert "WRONG" in d.worst.note
+    assert d.worst.note.endswith("not finite: cannot be checked")
     places = "1.W[0, 2] is nan; 1.z[0] is nan; 1.a[0] is nan; 2.z[0] is nan"
     assert any(p.startswith(f"Not finite: {places}") for p in paragraphs(d))
     net.parameters()["1.W"][0, 2] = np.inf
     assert any("1.W[0, 2] is inf" in p for p in paragraphs(derive(net)))
+
+
+def test_wrong_arguments() -> None:
+    with pytest.raises(HyperparameterError, match="derive takes a network, such as"):
+        derive("3/4/2")  # type: ignore[arg-type]
+    with pytest.raises(HyperparameterError, match="seed must be a whole number"):
+        derive(network("softmax"), seed=-1)
+    d = derive(network("softmax"))
+    assert repr(d).startswith("<Backpropagation for 3/4:tanh/2: ")
+    assert len(repr(d)) < 200
 
 
 def test_zero_biases_are_moved_before_formulas_are_checked() -> None:
@@ -449,6 +561,83 @@ def test_a_large_network_is_derived_in_seconds() -> None:
 
 
 # Symbols
+
+
+GOLDEN = {  # as they are printed: no number can tell whether the text is right
+    "3/4:tanh/2": [
+        "z^{(1)} = W^{(1)} a^{(0)} + b^{(1)}", r"a^{(1)} = f(z^{(1)}) = \tanh z^{(1)}", "f'(z^{(1)}) = 1 - {a^{(1)}}^2",
+        r"\frac{\partial z^{(2)}_{i}}{\partial W^{(2)}_{jk}} = [i = j] \, a^{(1)}_{k}", r"\delta^{(2)} = \hat y - t",
+        r"\frac{\partial C}{\partial W^{(2)}} = \delta^{(2)} \, {a^{(1)}}^T",
+        r"\frac{\partial C}{\partial a^{(1)}} = {W^{(2)}}^T \delta^{(2)}",
+        r"\delta^{(1)} = f'(z^{(1)}) \odot \frac{\partial C}{\partial a^{(1)}}",
+        r"\delta^{(1)} = \operatorname{diag}\left(f'(z^{(1)})\right) {W^{(2)}}^T \delta^{(2)}",
+    ],
+    "2x8x8/conv(3,3,pad=1,stride=2)/maxpool(2)/3": [
+        r"z^{(1)}_{o}[y, x] = b^{(1)}_{o} + \sum_{c, u, v} W^{(1)}_{ocuv} \, \tilde a^{(0)}_{c}[2y + u, 2x + v]",
+        r"\frac{\partial C}{\partial W^{(1)}_{ocuv}} = \sum_{y, x} \delta^{(1)}_{o}[y, x] \, "
+        r"\tilde a^{(0)}_{c}[2y + u, 2x + v]",
+        r"\frac{\partial C}{\partial a^{(0)}_{c}}[i, j] = \sum_{o, y, x} \delta^{(1)}_{o}[y, x] \, "
+        r"W^{(1)}_{oc}[i + 1 - 2 y, j + 1 - 2 x]",
+        r"a^{(2)}_{c}[y, x] = \max_{u, v} a^{(1)}_{c}[2y + u, 2x + v]",
+    ],
+    "1x6x6/conv(2,3,pad=1)/meanpool(2)/3": [
+        r"\frac{\partial C}{\partial a^{(0)}_{c}} = \operatorname{crop}\left(\sum_{o} "
+        r"\operatorname{pad}_0(\delta^{(1)}_{o}) \star \operatorname{rot180}(W^{(1)}_{oc})\right)",
+        r"\frac{\partial C}{\partial a^{(1)}_{c}} = \frac{1}{4} \, \delta^{(2)}_{c} \otimes 1_{2 \times 2}",
+    ],
+    "1x7x6/subsample(2)/3": [
+        r"z^{(1)}_{c} = \omega^{(1)}_{c} \, \bar a^{(1)}_{c} + b^{(1)}_{c}",
+        r"\frac{\partial C}{\partial a^{(0)}_{c}}[i, j] = \frac{\omega^{(1)}_{c}}{4} "
+        r"\sum_{y, x \,:\, 0 \le i - 2y < 2, \, 0 \le j - 2x < 2} \delta^{(1)}_{c}[y, x]",
+    ],
+    "seq(3)/rnn(4)/rnn(2,initial_state=learned)/3": [
+        "z^{(1)}_{t} = U^{(1)} h^{(1)}_{t-1} + W^{(1)} x_{t} + b^{(1)}",
+        r"C_t = -\sum_k t_{t,k} \ln \hat y_{t,k}", r"\delta^{(3)}_{t} = \hat y_t - t_t",
+        r"\delta^{(2)}_{t} = f'(z^{(2)}_{t}) \odot \left(\frac{\partial C}{\partial h^{(2)}_{t}} + {U^{(2)}}^T "
+        r"\delta^{(2)}_{t+1}\right), \quad \delta^{(2)}_{T+1} = 0",
+        r"\frac{\partial C}{\partial U^{(2)}} = \sum_t \delta^{(2)}_{t} \, {h^{(2)}_{t-1}}^T",
+        r"\frac{\partial C}{\partial h^{(2)}_{0}} = {U^{(2)}}^T \delta^{(2)}_{1}",
+    ],
+    "seq(2)/rnn(2)": [r"\frac{\partial C}{\partial h^{(1)}_{t}} = \hat y_t - t_t"],
+    "seq(2)/rnn(2,last=True)": [r"\frac{\partial C}{\partial h^{(1)}_{T}} = \hat{y} - t"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("spec", GOLDEN)
+def test_formulas_read_as_they_should(spec: str) -> None:
+    formulas = [f.latex for f in derive(dr.Network(spec)).formulas]
+    missing = [latex for latex in GOLDEN[spec] if latex not in formulas]
+    assert not missing, formulas
+
+
+@pytest.mark.parametrize(("spec", "said_of_it"), [
+    ("3/4/1", "It occurs where an activation acts entry by entry, in layer 1."),
+    ("3/4/1", "Here it does not occur: every unit reaches at most one above."),
+    ("2/1", "Here it occurs in the output alone, above, where it cancels."),
+    ("1x4x4/conv(1,1)/meanpool(2,1)", "It occurs below layer 2, where a unit reaches several units above."),
+    ("seq(3)/rnn(4)/2", "It occurs below layer 2, where a unit reaches several units above, and in layer 1, where a "
+     "state reaches the layer above and the next step, and in softmax, where every net value moves every answer."),
+])  # fmt: skip
+def test_the_chain_rules_cases_are_said_where_they_occur(spec: str, said_of_it: str) -> None:
+    assert any(p.startswith(said_of_it) for p in paragraphs(derive(dr.Network(spec))))
+
+
+def test_counts() -> None:
+    d = derive(dr.Network("seq(3)/rnn(4)/2"))
+    rows = next(b.rows for b in d.blocks if isinstance(b, Table) and b.caption.startswith("Parameters"))
+    cells = [[said(cell) for cell in row] for row in rows]
+    assert cells[0][2:] == ["32", "28", "44"]  # W and U; their gradients, and Uᵀδ
+    assert cells[1][2:] == ["10", "8", "16"]
+    assert cells[2][2:] == ["42", "36", "60"]
+
+
+def test_what_an_optimiser_needs_to_be_known() -> None:
+    net = network("softmax")
+    assert r"\varepsilon / \sqrt{1 - \beta_2^t}" in derive(net, optimizer="adam(epsilon_hat=True)").to_latex()
+    assert r"Before the first update d = \eta" in derive(net, optimizer="rprop").to_latex().replace("$", "").replace(
+        r"g_{\text{prev}} = 0, ", ""
+    )
+    assert any("p = 1" in p for p in paragraphs(derive(net, optimizer="nadam")))
 
 
 def test_symbols_keep_their_places() -> None:

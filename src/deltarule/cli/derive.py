@@ -47,5 +47,6 @@ def derive(
         typer.echo(found.save(output))
     wrong = [formula for formula in found.formulas if not formula.ok]
     for formula in wrong:
-        typer.secho(f"formula ({formula.number}) is WRONG: relative error {formula.error:.1e}", fg="red", err=True)
+        found_out = formula.remark or f"is WRONG: relative error {formula.error:.1e}"
+        typer.secho(f"formula ({formula.number}) {found_out}", fg="red", err=True)
     raise typer.Exit(1 if wrong else 0)

@@ -17,12 +17,13 @@ from deltarule.files import write_bytes
 from deltarule.network import Network
 from deltarule.optimizers import Optimizer
 from deltarule.optimizers import optimizer as optimizer_of
+from deltarule.randomness import draw_seed
 from deltarule.trace import trace
 
 __all__ = ["Derivation", "derive"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Derivation:
     """What `derive` wrote."""
 
@@ -40,7 +41,7 @@ class Derivation:
 
     @property
     def worst(self) -> Formula:
-        """The formula with the largest error; what is not a number is larger than all."""
+        """The formula with the largest error; what is not a number is worse than all."""
 
         def badness(formula: Formula) -> float:
             error = formula.error or 0.0
@@ -74,13 +75,18 @@ class Derivation:
         """Write it as the name says: .md, .tex, .html or .txt."""
         path = Path(path)
         forms = {".md": self.to_markdown, ".tex": self.to_latex, ".html": self.to_html, ".txt": self.to_text}
-        if path.suffix not in forms:
+        if path.suffix.lower() not in forms:
             raise HyperparameterError(f"a derivation is written as {', '.join(forms)}, and {path.name} is none of them")
-        write_bytes(path, forms[path.suffix]().encode())
+        write_bytes(path, forms[path.suffix.lower()]().encode())
         return path
 
     def __str__(self) -> str:
         return self.to_text()
+
+    def __repr__(self) -> str:
+        wrong = sum(not formula.ok for formula in self.formulas)
+        found = f"{wrong} not right" if wrong else "none wrong"
+        return f"<{self.title}: {len(self.formulas)} formulas, {found}; print it, or .save('derivation.html')>"
 
     def _repr_markdown_(self) -> str:
         return self.to_markdown()
@@ -115,6 +121,9 @@ def derive(
     >>> d.ok, len(d.formulas) > 20
     (True, True)
     """
+    if not isinstance(net, Network):
+        raise HyperparameterError(f"derive takes a network, such as Network('3/4/2'), and not {net!r:.60}")
+    seed = draw_seed(seed)
     if (x is None) != (t is None):
         raise HyperparameterError("derive takes x and t, or neither")
     given = None if x is None else trace(net, x, t)

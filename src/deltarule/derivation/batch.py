@@ -10,14 +10,15 @@ from deltarule.architecture import Architecture
 from deltarule.arrays import COMPLEX_STEP
 from deltarule.derivation import updates
 from deltarule.derivation.draft import Draft
-from deltarule.derivation.numbers import DIFFERENCE, error
+from deltarule.derivation.numbers import Verdict
+from deltarule.derivation.sample import DIFFERENCE, EPS
 from deltarule.derivation.symbols import Place, at_layer
 from deltarule.engines import textbook
 from deltarule.layers import Dense
 from deltarule.optimizers import Optimizer
 from deltarule.schedules import Progress, Schedule
 
-__all__ = ["batch", "update_error"]
+__all__ = ["batch", "updated"]
 
 M = 3  # samples of the batch that is looked at
 DECAY = 0.1
@@ -34,7 +35,7 @@ def batch(draft: Draft) -> None:
     total = r"\sum_{i,t} w_{it}" if mean else r"\sum_i w_i"
     costs = r"\sum_{i,t} w_{it} C^{(i)}_t" if draft.steps else r"\sum_i w_i C^{(i)}"
     penalty = r" + \frac{\lambda}{2} \sum W^2" if decayed else ""
-    draft.formula(rf"C = \frac{{1}}{{{total}}} {costs}{penalty}", error=q.cost_error)
+    draft.formula(rf"C = \frac{{1}}{{{total}}} {costs}{penalty}", verdict=q.cost)
     if draft.steps:
         draft.say(
             r"A step weighs as much as its sequence, $w_{it} = w_i$, and nothing where a mask leaves it out. "
@@ -50,14 +51,14 @@ def batch(draft: Draft) -> None:
     )
     draft.formula(
         rf"\frac{{\partial C}}{{\partial W}} = \frac{{1}}{{{total}}} {inner}" + r" + \lambda W" * decayed,
-        error=q.gradient_error,
+        verdict=q.gradient,
     )
     if decayed:
         draft.say(r"Only W, U and kernels are decayed; for biases, $\omega$ and first states $\lambda = 0$.")
-    _matrices(draft, q, total, decayed)
+    _matrices(draft, q, total, costs, decayed)
 
 
-def _matrices(draft: Draft, q: Batch, total: str, decayed: bool) -> None:
+def _matrices(draft: Draft, q: Batch, total: str, costs: str, decayed: bool) -> None:
     """Of the topmost dense layer, with samples as rows."""
     stages = [k for k in range(1, draft.L + 1) if isinstance(draft.net.layers[k - 1], Dense)]
     if not stages:
@@ -75,17 +76,17 @@ def _matrices(draft: Draft, q: Batch, total: str, decayed: bool) -> None:
         latex = latex.replace("A_prev", below if stage > 1 else "X").replace(r"\Delta", rf"{{\Delta^{{({stage})}}}}")
         return at_layer(latex, Place(stage))
 
-    e = q.matrix_errors(stage)
-    draft.formula(at(r"Z_own = A_prev W^T + 1 b^T"), error=e["Z"])
+    e = q.matrices(stage)
+    draft.formula(at(r"Z_own = A_prev W^T + 1 b^T"), verdict=e["Z"])
     draft.formula(
         at(rf"\frac{{\partial C}}{{\partial W}} = \frac{{1}}{{{total}}} \Delta^T A_prev" + r" + \lambda W" * decayed),
-        error=e["W"],
+        verdict=e["W"],
     )
-    draft.formula(at(rf"\frac{{\partial C}}{{\partial b}} = \frac{{1}}{{{total}}} \Delta^T 1"), error=e["b"])
-    if e["da"] is not None:
-        draft.say(r"What goes down keeps a row a sample and is not divided: only gradients are, once.")
-        latex = r"\frac{\partial}{\partial A_prev} \sum_i w_i C^{(i)} = \Delta W"
-        draft.formula(at(latex), error=e["da"])
+    draft.formula(at(rf"\frac{{\partial C}}{{\partial b}} = \frac{{1}}{{{total}}} \Delta^T 1"), verdict=e["b"])
+    if "da" in e:
+        draft.say("What goes down keeps a row a sample and is not divided: only gradients are, once.")
+        latex = rf"\frac{{\partial}}{{\partial A_prev}} {costs} = \Delta W"
+        draft.formula(at(latex), verdict=e["da"])
 
 
 class Batch:
@@ -107,14 +108,14 @@ class Batch:
         self.decay = DECAY * np.where(self.net.decayed, n.theta, 0)
 
     @property
-    def cost_error(self) -> float:
+    def cost(self) -> Verdict:
         """C of the batch from the costs of its samples."""
         sums = self.done.costs.reshape(M, -1).sum(axis=1)
         right = self.w @ sums / self.total + np.sum(self.decay**2) / DECAY / 2
-        return error(right, self.done.cost, self.n.scale)
+        return self.n.verdict(right, self.done.cost, EPS * (abs(sums).sum() + 1))
 
     @property
-    def gradient_error(self) -> float:
+    def gradient(self) -> Verdict:
         """∂C/∂θ from the gradients of the samples, one by one, and of the engine, against steps in θ."""
         n = self.n
         with np.errstate(all="ignore"):
@@ -125,9 +126,10 @@ class Batch:
             ]
             right = np.tensordot(self.w, np.stack(each), 1) / self.total + self.decay
             engine = np.concatenate([g.ravel() for k in self.done.gradients for g in k.values()])
-            places = [k for (k,) in n.places(n.theta.shape)]
-            truth = [self._step(k) for k in places]
-            return max(error(a[places], truth, n.scale) for a in (right, engine))
+            noise = np.concatenate([g.ravel() for k in n.noise.gradients for g in k.values()])
+            noise = abs(noise) * self.w.sum() / self.total + EPS * (np.abs(each).sum(axis=0) + abs(self.decay))
+            places = n.places(n.theta.shape)
+            return n.against(right, engine, np.array([self._step(*place) for place in places]), places, noise)
 
     def _step(self, k: int) -> float:
         def cost(value: complex) -> complex:
@@ -140,22 +142,25 @@ class Batch:
         e = DIFFERENCE
         return (cost(-2 * e) - 8 * cost(-e) + 8 * cost(e) - cost(2 * e)).real / (12 * e)
 
-    def matrix_errors(self, stage: int) -> dict[str, float | None]:
-        """Of a dense layer's matrix form: against the engine, and for da against it too."""
-        cache, p, done, scale = self.done.caches[stage - 1], self.n.p[stage - 1], self.done, self.n.scale
-        n_out, n_in = p["W"].shape
-        A, D = cache.a_prev.reshape(-1, n_in), done.deltas[stage - 1].reshape(-1, n_out)
-        g, da = done.gradients[stage - 1], done.das[stage - 1]
+    def matrices(self, stage: int) -> dict[str, Verdict]:
+        """A dense layer's matrix form against the engine; "da" where there is a layer below."""
+        cache, (W, b), done = self.done.caches[stage - 1], self.n.p[stage - 1].values(), self.done
+        A, D = cache.a_prev.reshape(-1, W.shape[1]), done.deltas[stage - 1].reshape(-1, W.shape[0])
+        g, ones = done.gradients[stage - 1], np.ones(len(D))
+        da = done.das[stage - 1] if stage > 1 else None
+        verdict, size = self.n.verdict, np.abs
         with np.errstate(all="ignore"):
-            return {
-                "Z": error(A @ p["W"].T + np.outer(np.ones(len(A)), p["b"]), cache.z, scale),
-                "W": error(D.T @ A / self.total + DECAY * p["W"], g["W"], scale),
-                "b": error(D.T @ np.ones(len(D)) / self.total, g["b"], scale),
-                "da": error(D @ p["W"], da, scale) if stage > 1 and da is not None else None,
+            found = {
+                "Z": verdict(A @ W.T + np.outer(ones, b), cache.z, EPS * (size(A) @ size(W).T + size(b))),
+                "W": verdict(
+                    D.T @ A / self.total + DECAY * W, g["W"], EPS * (size(D).T @ size(A) / self.total + DECAY * size(W))
+                ),
+                "b": verdict(D.T @ ones / self.total, g["b"], EPS * size(D).T @ ones / self.total),
             }
+            return found if da is None else found | {"da": verdict(D @ W, da, EPS * size(D) @ size(W))}
 
 
-def update_error(draft: Draft, rule: Optimizer) -> float | None:
+def updated(draft: Draft, rule: Optimizer) -> Verdict:
     """Of an optimiser: θ behind some updates, against the rule written out for one number after the other."""
     random = draft.numbers.random
     if isinstance(rule.__dict__.get("momentum"), Schedule):
@@ -167,4 +172,4 @@ def update_error(draft: Draft, rule: Optimizer) -> float | None:
     each = [
         updates.written_out(rule, start, own, rule.own_rate) for start, own in zip(theta.tolist(), gradients.T.tolist())
     ]
-    return None if None in each else error(found, each)
+    return Verdict() if None in each else draft.numbers.verdict(found, each, EPS * abs(theta))

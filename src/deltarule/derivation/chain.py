@@ -8,11 +8,12 @@ import numpy as np
 
 from deltarule.activations import Identity, Softmax
 from deltarule.derivation.draft import Draft
-from deltarule.derivation.numbers import error, ours
+from deltarule.derivation.numbers import Verdict
+from deltarule.derivation.sample import entries, ours
 from deltarule.derivation.symbols import Place, at_layer
 from deltarule.layers import RNN, Dense
 
-__all__ = ["down_through", "rule"]
+__all__ = ["down_through", "layers_text", "rule"]
 
 SEEN = 3  # entries that a case is tried on
 
@@ -20,39 +21,63 @@ SEEN = 3  # entries that a case is tried on
 def rule(draft: Draft) -> None:
     """Document 001's two cases, and the product of the two passes."""
     draft.heading("The chain rule")
-    one, several = one_by_one(draft), through_many(draft)
     draft.say(
         "Two cases are all there is. One variable after the other, $z = h(y)$ and $y = g(x)$: "
         r"$dz/dx = dz/dy \cdot dy/dx$."
     )
+    one, several = one_by_one(draft), through_many(draft)
     if one:
-        draft.say("It occurs where an activation acts entry by entry, in {}. For instance:", _layers(one))
+        draft.say("It occurs where an activation acts entry by entry, in {}. For instance:", layers_text(one))
         _one(draft, one[0])
+    elif draft.net.output.canonical and not isinstance(draft.net.output.activation, Softmax | Identity):
+        draft.say("Here it occurs in the output alone, above, where it cancels.")
     else:
-        draft.say("Here it does not occur by itself.")
+        draft.say("Here it does not occur: no activation acts entry by entry.")
     draft.say(
         r"And several on the way, $z = k(x, y)$ with $x = g(s)$ and $y = h(s)$, whose contributions add up: "
         r"$dz/ds = \partial z/\partial x \cdot dx/ds + \partial z/\partial y \cdot dy/ds$."
     )
+    _where_several(draft, several)
+    _two_factors(draft)
+
+
+def _where_several(draft: Draft, several: Sequence[int]) -> None:
+    """The places of the second case."""
+    places = []
     if several:
-        draft.say("It occurs where a unit reaches many units above, below {}. For instance:", _layers(several))
-        _several(draft, several[-1])
+        places.append(f"below {layers_text(several)}, where a unit reaches several units above")
+    recurrent = [k for k in range(1, draft.L + 1) if isinstance(draft.net.layers[k - 1], RNN)]
+    if recurrent:
+        places.append(f"in {layers_text(recurrent)}, where a state reaches the layer above and the next step")
     if isinstance(draft.net.output.activation, Softmax):
-        draft.say("And it occurs in softmax, where every net value moves every answer.")
+        places.append("in softmax, where every net value moves every answer")
+    if not places:
+        draft.say("Here it does not occur: every unit reaches at most one above.")
+        return
+    draft.say("It occurs {}.", ", and ".join(places))
+    if several:
+        draft.say("For instance:")
+        _several(draft, several[-1])
+
+
+def _two_factors(draft: Draft) -> None:
+    """∂C/∂w = Σ_i ∂z_i/∂w ∂C/∂z_i."""
     layers = [k for k in range(1, draft.L + 1) if draft.net.layers[k - 1].parameter_shapes(draft.net.shapes[k - 1])]
-    shared = [k for k in layers if isinstance(draft.net.layers[k - 1], RNN) or len(draft.net.shapes[k]) == 3]
+    if not layers:
+        return
+    shared = [k for k in layers if draft.net.shapes[k][0] is None or len(draft.net.shapes[k]) == 3
+              or isinstance(draft.net.layers[k - 1], RNN)]  # fmt: skip
     if shared:
         draft.say(
             "Weights that are used many times, by a kernel, in a map or through time ({}), have a term for every use.",
-            _layers(shared),
+            layers_text(shared),
         )
-    if layers:
-        draft.say("So the gradient of a weight has two factors, one from each pass:")
-        draft.formula(
-            r"\frac{\partial C}{\partial w} = \sum_i \underbrace{\frac{\partial z_i}{\partial w}}_{\text{forward}} \, "
-            r"\underbrace{\frac{\partial C}{\partial z_i}}_{\text{backward: } \delta_i}",
-            error=_factors(draft, layers),
-        )
+    draft.say("So the gradient of a weight has two factors, one from each pass:")
+    draft.formula(
+        r"\frac{\partial C}{\partial w} = \sum_i \underbrace{\frac{\partial z_i}{\partial w}}_{\text{forward}} \, "
+        r"\underbrace{\frac{\partial C}{\partial z_i}}_{\text{backward: } \delta_i}",
+        verdict=_factors(draft, layers),
+    )
 
 
 def one_by_one(draft: Draft) -> list[int]:
@@ -66,29 +91,33 @@ def one_by_one(draft: Draft) -> list[int]:
 
 
 def through_many(draft: Draft) -> list[int]:
-    """The layers that connect a unit below with several: all with weights, above the first."""
-    return [k for k in range(2, draft.L + 1) if draft.net.layers[k - 1].parameter_shapes(draft.net.shapes[k - 1])]
+    """The layers above the first in which what comes from one unit below moves several net values."""
+    numbers, found = draft.numbers, []
+    for stage in range(2, draft.L + 1):
+        a_prev = numbers.at(stage).a_prev
+        places = [*numbers.places(a_prev.shape)[:SEEN], tuple(n // 2 for n in a_prev.shape)]
+        with np.errstate(all="ignore"):
+            moved = max(np.count_nonzero(numbers.net_value_slope(stage, "a_prev", place)) for place in places)
+        if moved > 1:
+            found.append(stage)
+    return found
 
 
 def _one(draft: Draft, stage: int) -> None:
     """∂C/∂z = ∂C/∂a · da/dz."""
     numbers, place = draft.numbers, Place.of(draft.numbers.net, stage)
-    layer, q = numbers.net.layers[stage - 1], numbers.at(stage)
-    what = "after" if isinstance(layer, RNN) else "a"
+    q, f = numbers.at(stage), numbers.layer(stage).f
     d, index = (r"\partial", "i") if not place.recurrent else ("d", "t,i")
     z, a = (at_layer(f"{symbol}_{{{index}}}", place) for symbol in ("z", "a"))
-    latex = rf"\frac{{{d} C}}{{{d} {z}}} = \frac{{{d} C}}{{{d} {a}}} \, \frac{{d {a}}}{{d {z}}}"
     if place.recurrent:
         draft.say("(Of a recurrent layer with all that later steps make of it, hence the straight d.)")
     places = numbers.places(q.z.shape)[:SEEN]
-    found = None
-    if stage < draft.L or not draft.net.output.canonical:
-        with np.errstate(all="ignore"):
-            left = numbers.derivative(stage, "z", places)
-            above = numbers.derivative(stage, what, places)
-            slopes = layer.f.derivative(q.z, getattr(q, what))
-            found = error(above * [slopes[p] for p in places], left, numbers.scale)
-    draft.formula(latex, error=found)
+    with np.errstate(all="ignore"):
+        left = numbers.derivative(stage, "delta", places)
+        slopes = entries(f.derivative(q.z, q.after if place.recurrent else q.a), places)
+        noise = entries(numbers.noise.deltas[stage - 1], places)
+        found = numbers.verdict(numbers.derivative(stage, "da", places) * slopes, left, noise)
+    draft.formula(rf"\frac{{{d} C}}{{{d} {z}}} = \frac{{{d} C}}{{{d} {a}}} \, \frac{{d {a}}}{{d {z}}}", verdict=found)
 
 
 def _several(draft: Draft, stage: int) -> None:
@@ -104,26 +133,27 @@ def _several(draft: Draft, stage: int) -> None:
     q = numbers.at(stage)
     places = numbers.places(q.a_prev.shape)[:SEEN]
     with np.errstate(all="ignore"):
-        left = numbers.derivative(stage, "a_prev", places)
+        left = numbers.derivative(stage, "da_prev", places)
         right = [np.sum(q.delta * numbers.net_value_slope(stage, "a_prev", p)) for p in places]
-        found = error(right, left, numbers.scale)
-    draft.formula(latex, error=found)
+        noise = entries(numbers.seen(numbers.noise, stage, "da_prev"), places)
+    draft.formula(latex, verdict=numbers.verdict(right, left, noise))
 
 
-def _factors(draft: Draft, layers: Sequence[int]) -> float | None:
+def _factors(draft: Draft, layers: Sequence[int]) -> Verdict:
     """Of some weights of every layer."""
-    numbers, errors = draft.numbers, [0.0]
+    numbers, found = draft.numbers, [Verdict(0.0)]
     for stage in layers:
-        if stage in draft.folded or not ours(numbers.net.layers[stage - 1]):
+        if stage in draft.folded or not ours(numbers.layer(stage)):
             continue
         q = numbers.at(stage)
-        for name in numbers.p[stage - 1].keys() - {"h0"}:
-            places = numbers.places(getattr(q, name).shape)[:SEEN]
+        for name in sorted(numbers.p[stage - 1].keys() - {"h0"}):
+            places = numbers.places(numbers.p[stage - 1][name].shape)[:SEEN]
             with np.errstate(all="ignore"):
-                left = numbers.derivative(stage, name, places)
+                left = numbers.derivative(stage, f"d{name}", places)
                 right = [np.sum(q.delta * numbers.net_value_slope(stage, name, p)) for p in places]
-                errors.append(error(right, left, numbers.scale))
-    return max(errors, key=lambda e: float("inf") if np.isnan(e) else e)
+                noise = entries(numbers.seen(numbers.noise, stage, f"d{name}"), places)
+            found.append(numbers.verdict(right, left, noise))
+    return max(found, key=lambda v: v.badness)
 
 
 def down_through(draft: Draft, stage: int) -> None:
@@ -134,17 +164,18 @@ def down_through(draft: Draft, stage: int) -> None:
     q, below = numbers.at(stage), numbers.at(stage - 1)
     places = numbers.places(below.z.shape)
     with np.errstate(all="ignore"):
-        right = below.slope * (q.delta @ q.W)
-        found = error([right[p] for p in places], numbers.derivative(stage - 1, "z", places), numbers.scale)
+        right, seen = below.slope * (q.delta @ q.W), numbers.way.deltas[stage - 2]
+        truth = numbers.derivative(stage - 1, "delta", places)
+        found = numbers.against(right, seen, truth, places, numbers.noise.deltas[stage - 2])
     here, under = Place.of(numbers.net, stage), Place.of(numbers.net, stage - 1)
     draft.say("Together with the activation below, whose derivatives stand in a diagonal matrix:")
     draft.formula(
         at_layer(r"\delta", under) + r" = \operatorname{diag}\left(" + at_layer("f'(z)", under) + r"\right) "
-        + at_layer(r"W^T \delta", here), error=found,
+        + at_layer(r"W^T \delta", here), verdict=found,
     )  # fmt: skip
 
 
-def _layers(stages: Sequence[int]) -> str:
+def layers_text(stages: Sequence[int]) -> str:
     """Layer 2, layers 1, 2 and 5."""
     if len(stages) == 1:
         return f"layer {stages[0]}"

@@ -6,6 +6,7 @@ Words and formulas are told apart by type, so that no name can become markup: a 
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -41,13 +42,15 @@ class Paragraph(NamedTuple):
 class Formula(NamedTuple):
     """A displayed formula, of one line or several.
 
-    `error` is the relative difference between its two sides in numbers, None where it only names something.
+    `error` is the relative difference between its two sides in numbers, None where it only names something; `remark`
+    says why it could not be found, or what it is of.
     """
 
     number: int
     lines: tuple[str, ...]
     shapes: str = ""
     error: float | None = None
+    remark: str = ""
     tolerance: float = TOLERANCE
 
     @property
@@ -63,8 +66,9 @@ class Formula(NamedTuple):
     @property
     def note(self) -> str:
         """Shapes, and what the check found."""
-        found = "" if self.error is None else f"relative error {self.error:.0e}" + ("" if self.ok else ", WRONG")
-        return "; ".join(filter(None, (self.shapes, found)))
+        known = self.error is not None and not math.isnan(self.error)
+        found = f"relative error {self.error:.0e}" + ("" if self.ok else ", WRONG") if known else ""
+        return "; ".join(filter(None, (self.shapes, found, self.remark)))
 
 
 class Table(NamedTuple):

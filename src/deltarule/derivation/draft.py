@@ -12,14 +12,14 @@ from typing import Any, NamedTuple
 
 from deltarule.architecture import Architecture
 from deltarule.derivation.document import Block, Formula, Heading, Math, Paragraph, Table, Words, words
-from deltarule.derivation.numbers import Numbers
+from deltarule.derivation.numbers import Numbers, Verdict
 from deltarule.derivation.symbols import Place, at_layer
 from deltarule.layers import Layer
-from deltarule.layers.base import Equation
+from deltarule.layers.base import Equation, activation_equations
 from deltarule.network import Network
 from deltarule.optimizers import Optimizer
 
-__all__ = ["Checked", "Draft", "drawn", "shape_of"]
+__all__ = ["Checked", "Draft", "drawn", "equations_of", "products", "products_back", "shape_of", "symbol"]
 
 MOST_LAYERS, ENDS = 12, 4  # of more layers the first and the last few are written out
 LONGEST = 100  # signs of a network's spelling in the title
@@ -30,7 +30,7 @@ class Checked(NamedTuple):
     """A layer's formula and what its check found."""
 
     equation: Equation
-    error: float | None
+    verdict: Verdict
 
 
 class Draft:
@@ -65,10 +65,11 @@ class Draft:
         """A table."""
         self.blocks.append(Table(caption, tuple(head), tuple(tuple(row) for row in rows)))
 
-    def formula(self, *lines: str, shapes: str = "", error: float | None = None) -> None:
+    def formula(self, *lines: str, shapes: str = "", verdict: Verdict | None = None) -> None:
         """A formula with its number."""
         self.count += 1
-        self.blocks.append(Formula(self.count, lines, shapes, error, self.numbers.tolerance))
+        error, remark = verdict or Verdict()
+        self.blocks.append(Formula(self.count, lines, shapes, error, remark, self.numbers.tolerance))
 
     def equation(self, stage: int, found: Checked) -> None:
         """A layer's formula, with the words that lead to it."""
@@ -79,7 +80,7 @@ class Draft:
         shapes = "; ".join(filter(None, [e.shapes, self.constants(stage) if e.name in ("activation", "state") else ""]))
         latex = at_layer(e.latex, place)
         lines = latex.split(r", \quad ") if len(latex) > LONGEST_LINE else [latex]
-        self.formula(*lines, shapes=shapes, error=found.error)
+        self.formula(*lines, shapes=shapes, verdict=found.verdict)
 
     def constants(self, stage: int) -> str:
         """Those of a layer's activation."""
@@ -109,13 +110,13 @@ class Draft:
 
     def right(self, checked: list[Checked]) -> bool:
         """Whether all of them passed."""
-        return all(one.error is None or one.error <= self.numbers.tolerance for one in checked)
+        return all(one.verdict.badness <= self.numbers.tolerance for one in checked)
 
     def fold(self, group: list[tuple[int, list[Checked]]]) -> None:
         """Say what is left out, and that it was checked."""
         stages = sorted(stage for stage, _ in group)
         kinds = Counter(str(self.layers[stage - 1]) for stage in stages)
-        errors = [one.error for _, checked in group for one in checked if one.error is not None]
+        errors = [one.verdict.badness for _, checked in group for one in checked if one.verdict.error is not None]
         what = "Layer {} is" if len(stages) == 1 else "Layers {} to {} are"
         self.say(
             what + " folded here ({}): their formulas are those of their kind beside them, with their own numbers. All "
@@ -129,7 +130,7 @@ class Draft:
         layer = self.numbers.net.layers[stage - 1]
         for e in equations_of(layer, self.net.shapes[stage - 1]):
             if wanted(e):
-                yield Checked(e, self.numbers.error(stage, e))
+                yield Checked(e, self.numbers.check(stage, e))
 
 
 def equations_of(layer: Layer, input_shape: Any) -> list[Equation]:
@@ -142,10 +143,10 @@ def equations_of(layer: Layer, input_shape: Any) -> list[Equation]:
         return layer.equations()
     names = layer.parameter_shapes(input_shape)
     total = r"\frac{\partial C}{\partial %s} = \sum_i \delta_i \frac{\partial z_i}{\partial %s}"
-    f = " = ".join(filter(None, ["a = f(z)", layer.f.equation]))
+    up, back = activation_equations(layer.f, "")
     return [
-        Equation("activation", f, "", "a"),
-        Equation("delta", r"\delta = f'(z) \odot \frac{\partial C}{\partial a}", "", "delta", lambda q: q.slope * q.da),
+        *up,
+        *back,
         *(Equation(name, total % ((symbol(name),) * 2), "", f"d{name}") for name in names),
         Equation("input", total % ((r"a_{\mathrm{prev},k}",) * 2), "", "da_prev"),
     ]  # fmt: skip
@@ -158,8 +159,8 @@ def symbol(name: str) -> str:
 
 
 def shape_of(shape: Any) -> str:
-    """As the tables write it: T × 65, 6 × 28 × 28."""
-    return "T × " * (shape[0] is None) + " × ".join(str(n) for n in shape if n is not None)
+    """As the tables write it: 6 × 28 × 28; of a sequence that of one step."""
+    return " × ".join(str(n) for n in shape if n is not None)
 
 
 def drawn(layer: Layer) -> Layer:
@@ -175,5 +176,12 @@ def drawn(layer: Layer) -> Layer:
 def products(net: Architecture, stage: int) -> int:
     """Multiply-adds of one sample, or step, forward: every weight once for each place it is used at."""
     own = net.shapes[stage]
-    weights = sum(math.prod(s.shape) for s in net.slots if s.stage == stage and s.name in ("W", "U", "omega"))
+    weights = sum(math.prod(s.shape) for s in net.slots if s.stage == stage and s.name not in ("b", "h0"))
     return weights * (math.prod(n or 1 for n in own[1:]) if len(own) == 3 else 1)
+
+
+def products_back(net: Architecture, stage: int) -> int:
+    """On the way back: as many for the gradients, and for what goes down, which layer 1 needs in time alone."""
+    through_time = sum(math.prod(s.shape) for s in net.slots if s.stage == stage and s.name == "U")
+    forward = products(net, stage)
+    return 2 * forward if stage > 1 else forward + through_time

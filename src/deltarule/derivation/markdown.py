@@ -25,7 +25,8 @@ def escaped(words: str) -> str:
     >>> print(escaped("<b> $5 & a|b"))
     \<b\> \$5 \& a\|b
     """
-    return MARKUP.sub(r"\\\g<0>", printable(words))
+    found = MARKUP.sub(r"\\\g<0>", printable(words))
+    return f"{found[:-2]}&#92;" if found.endswith("\\") else found  # a dollar may follow, which it would escape
 
 
 def _block(block: Block) -> str:
@@ -53,7 +54,7 @@ def _line(words: Words) -> str:
     """Words that begin a line, where more signs mean something."""
     found = _words(words)
     marker = MARKER.match(found)
-    if marker is None or found[0] in "\\$" or (marker[1] and marker[2] not in ".)"):
+    if marker is None or found[0] in "\\$&" or (marker[1] and marker[2] not in ".)"):
         return found
     return f"{marker[1]}\\{found[marker.start(2) :]}"
 

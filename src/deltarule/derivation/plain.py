@@ -23,7 +23,7 @@ SIGNS = {
     "lor": " ∨ ", "mid": " | ", "colon": ": ", "vert": "|", "lvert": "|", "rvert": "|",
     "Vert": "‖", "lVert": "‖", "rVert": "‖", "|": "‖", "lfloor": "⌊", "rfloor": "⌋", "lceil": "⌈", "rceil": "⌉",
     "langle": "⟨", "rangle": "⟩", "backslash": "∖", "quad": "   ", "qquad": "     ", ",": " ", ";": " ", ":": " ",
-    "!": "", " ": " ", "": "", "displaystyle": "", "textstyle": "", "limits": "", "nolimits": "", "big": "",
+    "!": "", " ": " ", "": "", "\\": " ", "displaystyle": "", "textstyle": "", "limits": "", "nolimits": "", "big": "",
     "Big": "", "bigl": "", "bigr": "", "Bigl": "", "Bigr": "",
 }  # fmt: skip
 SPLIT = re.compile(r"\\[a-zA-Z]+|\\.|[{}^_]|.", re.DOTALL)
@@ -80,7 +80,7 @@ def _argument(tokens: list[str], at: int) -> tuple[str, int]:
     """One token, or what stands in braces."""
     while at < len(tokens) and tokens[at] == " ":
         at += 1
-    if at == len(tokens):
+    if at >= len(tokens):
         return "", at
     if tokens[at] == "{":
         inner, end = _sequence(tokens, at + 1)

@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, TypeAlias
 
-from deltarule.activations import Identity
-from deltarule.derivation import batch, chain
+from deltarule.derivation import batch, chain, output, update
 from deltarule.derivation.document import Block, Words, words
-from deltarule.derivation.draft import Checked, Draft, products, shape_of, symbol
+from deltarule.derivation.draft import Checked, Draft, shape_of, symbol
 from deltarule.derivation.numbers import Numbers
-from deltarule.derivation.plainly import constants
 from deltarule.derivation.symbols import Place, at_layer
 from deltarule.layers import RNN, Dropout
 from deltarule.network import Network
 from deltarule.optimizers import Optimizer
-from deltarule.schedules import Schedule
 
 __all__ = ["written"]
 
@@ -35,7 +32,17 @@ def written(net: Network, numbers: Numbers, optimizer: Optimizer) -> list[Block]
     """All of it."""
     draft = Draft(net, numbers, optimizer)
     draft.heading("Backpropagation for {}", draft.title, level=1)
-    for section in (notation, forward, cost, output, chain.rule, backward, batch.batch, update, counts):
+    for section in (
+        notation,
+        forward,
+        output.cost,
+        output.error,
+        chain.rule,
+        backward,
+        batch.batch,
+        update.update,
+        update.counts,
+    ):
         section(draft)
     return draft.blocks
 
@@ -52,6 +59,14 @@ def notation(draft: Draft) -> None:
         "knows nothing of the chain rule.",
         "a complex step" if draft.numbers.analytic else "a difference of order 4 (a function here is not analytic)",
     )
+    draft.say(
+        "What is compared are numbers: a formula's right-hand side stands in the layer's code twice, as it is printed "
+        "and as it is computed. For the check parameters that are 0 are moved a little, so that no term drops out."
+        + (" Maps, rows, columns and places of windows count from 0." if _maps(draft) else "")
+        + (" Steps count from 1." if draft.net.shapes[0][0] is None else "")
+    )
+    if draft.numbers.kinks:
+        draft.say("This sample stands at a kink, where there is no derivative: {}.", ", ".join(draft.numbers.kinks))
     if found := draft.numbers.not_finite:
         more = "; and so on" if len(found) > MOST_NAMED else ""
         named = "; ".join(found[:MOST_NAMED])
@@ -96,6 +111,10 @@ def _of_all(draft: Draft) -> Iterator[Row]:
         yield row("$T_{oc}$", None, "the link table: 1 where map $o$ is connected to map $c$ below, else 0")
 
 
+def _maps(draft: Draft) -> bool:
+    return any(len(shape) == 3 for shape in draft.net.shapes)
+
+
 def row(sign: str, shape: Any, meaning: str, *names: object) -> Row:
     """Of the table of symbols."""
     return words(sign), words("" if shape is None else shape_of(shape)), words(meaning, *names)
@@ -105,70 +124,6 @@ def forward(draft: Draft) -> None:
     """Every layer's way up."""
     draft.heading("Forward")
     draft.through(range(1, draft.L + 1), lambda stage: draft.checked(stage, lambda e: e.forward), lambda stage: None)
-
-
-def cost(draft: Draft) -> None:
-    """C of one sample."""
-    output = draft.net.output
-    draft.heading("The cost")
-    direct, *others = output.equations()
-    sign = "C_t" if draft.steps else "C"
-    if draft.steps:
-        draft.say(
-            r"Every step has a cost of its own, and a sequence has their sum, $C = \sum_t C_t$; the mean over steps, "
-            "where it is wanted, is taken together with that over samples: see the mini-batch."
-        )
-    own = ", ".join(f"{s} = {value}" for s, value in constants(output.cost))
-    draft.formula(sign + direct.latex.removeprefix("C"), shapes=own, error=draft.numbers.output_error(direct))
-    for e in others:
-        if e.name == "from the net values" and not isinstance(output.activation, Identity):
-            draft.say(
-                "With {} in the last layer the engine computes it from the net values, by the same cost, so that "
-                "no logarithm of 0 and no quotient of two overflows stands in the way:", output.activation,
-            )  # fmt: skip
-            draft.formula(sign + at_layer(e.latex.removeprefix("C"), draft.L), error=draft.numbers.output_error(e))
-
-
-def output(draft: Draft) -> None:
-    """δ⁽ᴸ⁾: the cancellation of canonical pairs, or the full way."""
-    pair, top = draft.net.output, draft.net.layers[-1]
-    draft.heading("The error of the output layer")
-    if isinstance(top, RNN):
-        _recurrent_output(draft)
-        return
-    if draft.steps:
-        draft.say("At every step:")
-    if not pair.canonical:
-        draft.say("By the chain rule, first through the cost, then through the activation:")
-    elif not hasattr(top, "activation"):
-        draft.say("The last layer has no activation: its net value is the answer.")
-    elif isinstance(pair.activation, Identity):
-        draft.say("The answer is the net value itself, and $f' = 1$:")
-    else:
-        names = pair.activation.name.capitalize(), pair.cost.name
-        draft.say("{} and {} belong together: what one divides by, the other multiplies with.", *names)
-    for e in pair.equations():
-        if e.gives not in ("dy", "slope", "delta"):
-            continue
-        if e.gives == "slope":
-            for own in draft.checked(draft.L, lambda e: e.gives == "slope"):
-                draft.equation(draft.L, own)
-            continue
-        if e.name == "Jacobian":
-            draft.say("Softmax couples its outputs, so that its Jacobian is full:")
-        latex, place = e.latex, Place(draft.L)
-        if draft.steps and e.name == "delta" and r"\sum" not in latex:
-            latex, place = latex.replace(r"\hat y", r"\hat y_t").replace("- t", "- t_t"), place._replace(steps=True)
-        draft.formula(at_layer(latex, place), shapes=e.shapes, error=draft.numbers.output_error(e))
-
-
-def _recurrent_output(draft: Draft) -> None:
-    """What goes back through time."""
-    draft.say("The last layer is recurrent. What the cost sends to its answers goes back through time, below:")
-    dy = next(e for e in draft.net.output.equations() if e.gives == "dy")
-    answer = at_layer("h_t" if draft.steps else "h_T", Place.of(draft.numbers.net, draft.L))
-    latex = rf"\frac{{\partial C}}{{\partial {answer}}} = {draft.net.output.cost.derivative_equation}"
-    draft.formula(latex, error=draft.numbers.output_error(dy))
 
 
 def backward(draft: Draft) -> None:
@@ -185,55 +140,3 @@ def backward(draft: Draft) -> None:
         return draft.checked(stage, lambda e: not e.forward and e.gives not in done)
 
     draft.through(range(draft.L, 0, -1), down, lambda stage: chain.down_through(draft, stage))
-
-
-def update(draft: Draft) -> None:
-    """The optimiser's step."""
-    rule = draft.optimizer
-    draft.heading("The update: {}", rule)
-    if not rule.equation:
-        draft.say("The rule {} is a user's own, and says no equation.", rule)
-        return
-    draft.say(
-        r"With $g = \partial C / \partial \theta$, $\theta$ all parameters in one vector, and $t$ the number of the "
-        "update from 1:"
-    )
-    draft.formula(*rule.equation.split(r", \quad "), error=batch.update_error(draft, rule))
-    scheduled = isinstance(getattr(rule, "momentum", None), Schedule)
-    own = [] if scheduled else [f"{sign} = {value}" for sign, value in constants(rule)]
-    draft.say(f"Here ${', '.join([*own, ''])}" + rf"\eta = {rule.own_rate:g}$ unless another is given.")
-    if scheduled:
-        draft.say(r"$\mu$ follows the schedule {}.", rule.__dict__["momentum"])
-    if rule.name == "adamw":
-        draft.say(
-            r"Its $\lambda \theta$ is that of W, U and kernels alone; biases, $\omega$ and first states keep theirs."
-        )
-    frozen = [str(stage) for stage, layer in enumerate(draft.net.layers, 1) if not layer.trainable]
-    if frozen:
-        draft.say("Frozen, and left as they are by every update: the parameters of layer {}.", ", ".join(frozen))
-
-
-def counts(draft: Draft) -> None:
-    """Parameters, and multiply-adds of a sample."""
-    net = draft.numbers.net
-    draft.heading("How much it is")
-    sizes = [sum(s.stop - s.start for s in net.slots if s.stage == stage) for stage in range(1, draft.L + 1)]
-    uses = [products(net, stage) for stage in range(1, draft.L + 1)]
-    rows = []
-    for stage, (layer, n, m) in enumerate(zip(draft.layers, sizes, uses), 1):
-        name, kind = str(stage), words("{}", layer)
-        if stage in draft.folded:
-            if stage != draft.folded[-1]:
-                continue
-            folded = slice(draft.folded[0] - 1, stage)
-            name, kind, n, m = f"{draft.folded[0]} to {stage}", words("folded"), sum(sizes[folded]), sum(uses[folded])
-        rows.append((words(name), kind, *(words(f"{k:,}") for k in (n, m, 2 * m if stage > 1 else m))))
-    whole = net.size, sum(uses), 2 * sum(uses) - uses[0]
-    rows.append(((), words("all"), *(words(f"{k:,}") for k in whole)))
-    draft.table("Parameters, and multiply-adds of a sample", ("layer", "", "parameters", "forward", "backward"), rows)
-    draft.say(
-        "Multiply-adds with parameters are counted. On the way back there are as many for the gradients, and as many "
-        "again for what goes down, which layer 1 does not need."
-        + " Of sequences it is a step that is counted."
-        * draft.steps
-    )

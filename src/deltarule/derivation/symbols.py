@@ -13,7 +13,7 @@ from typing import NamedTuple
 from deltarule.architecture import Architecture
 from deltarule.layers import RNN
 
-__all__ = ["Place", "at_layer"]
+__all__ = ["Place", "at_layer", "at_step"]
 
 PARAMETERS = frozenset({"W", "U", "b", r"\omega"})
 VALUES = frozenset({"z", "a", "h", "m", r"\delta"})
@@ -84,6 +84,21 @@ def at_layer(latex: str, place: Place | int) -> str:
             token = f"{{{token}}}" if found and found[-1] in ("^", "_") else token
         found.append(token)
     return "".join(found)
+
+
+def at_step(latex: str) -> str:
+    r"""A formula of the output, of one step of a sequence: C, ŷ and the target t get the index t.
+
+    >>> print(at_step(r"C = -\sum_k t_k \ln \hat{y}_k"))
+    C_t = -\sum_k t_{t,k} \ln \hat y_{t,k}
+    """
+    signs = r"\\hat(?: y|\{y\})|(?<![A-Za-z\\])[tC](?![A-Za-z])"
+
+    def indexed(match: re.Match[str]) -> str:
+        sign, index = match[1].replace("{y}", " y"), (match[2] or "").removeprefix("_").strip("{}")
+        return f"{sign}_{{t,{index}}}" if index else f"{sign}_t"
+
+    return re.sub(rf"({signs})(_\{{[^}}]*\}}|_.)?", indexed, latex)
 
 
 def _joined(*indexes: str) -> str:

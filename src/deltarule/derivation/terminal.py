@@ -30,8 +30,8 @@ def _text(block: Block) -> str:
         return _words(block.words)
     if isinstance(block, Formula):
         number = f"  ({block.number})  "
-        lines = f"\n{' ' * len(number)}".join(map(plain, block.lines))
-        return number + lines + (f"\n        {printable(block.note)}" if block.note else "")
+        shown = f"\n{' ' * len(number)}".join(map(plain, block.lines))
+        return number + shown + (f"\n        {printable(block.note)}" if block.note else "")
     rows = [[*map(printable, block.head)], *([_words(cell) for cell in row] for row in block.rows)]
     widths = [max(map(_width, column)) for column in zip(*rows)]
     lines = ["  ".join(cell + " " * (n - _width(cell)) for cell, n in zip(row, widths)).rstrip() for row in rows]

@@ -178,29 +178,16 @@ class Weighted(Layer):
 
 def activation_equations(f: Activation, shape: str) -> tuple[list[Equation], list[Equation]]:
     """What every activation does to a layer's formulas: (on the way up, on the way back)."""
-    if isinstance(f, Softmax):  # its outputs hang together
-        up = [Equation("activation", f"a_k = {f.equation}", shape, "a")]
-        return up, [
-            Equation("Jacobian", f.derivative_equation, "", "slope", lambda q: _jacobian(q.a)),
-            Equation(
-                "delta",
-                r"\delta_j = \sum_k \frac{\partial C}{\partial a_k} \frac{\partial a_k}{\partial z_j} "
-                r"= a_j \left(\frac{\partial C}{\partial a_j} - \sum_k a_k \frac{\partial C}{\partial a_k}\right)",
-                shape, "delta", lambda q: q.a * (q.da - np.sum(q.a * q.da, axis=-1, keepdims=True)),
-            ),
-        ]  # fmt: skip
-    up = [Equation("activation", f"a = f(z) = {f.equation}", shape, "a")]
-    return up, [
-        Equation("activation's derivative", f"f'(z) = {f.derivative_equation}", shape, "slope"),
+    if isinstance(f, Softmax):  # of an output only, and its way back is the output's
+        return [Equation("activation", f"a_k = {f.equation}", shape, "a")], []
+    f_of_z = " = ".join(filter(None, ["a = f(z)", f.equation]))  # a user's may say none
+    slope = [Equation("activation's derivative", f"f'(z) = {f.derivative_equation}", shape, "slope")]
+    return [Equation("activation", f_of_z, shape, "a")], [
+        *(slope if f.derivative_equation else []),
         Equation(
             "delta", r"\delta = f'(z) \odot \frac{\partial C}{\partial a}", shape, "delta", lambda q: q.slope * q.da
         ),
     ]
-
-
-def _jacobian(a: Any) -> Any:
-    """∂a_k/∂z_j of softmax, `(…, k, j)`: a_k ([k = j] − a_j)."""
-    return a[..., :, None] * (np.eye(a.shape[-1]) - a[..., None, :])
 
 
 def default_initializer(f: Activation) -> Initializer:

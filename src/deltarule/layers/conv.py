@@ -187,7 +187,8 @@ class Conv(Weighted):
             Equation(
                 "net value", rf"z_o[y, x] = b_o + \sum_{{c, u, v{w.linked}}} W_{{ocuv}} \, {w.prev}{w.seen}", w.own,
                 "z", lambda q: np.einsum("ocuv,cyxuv->oyx", w.kernels(q), w.patches(q)) + q.b[:, None, None],
-                f"Row by row, at place $y, x$ of map $o$; $u, v$ are the places of the {w.rows} × {w.columns} kernel:",
+                f"Row by row, at place $y, x$ of map $o$; $u, v$ are the places of the {w.rows} × {w.columns} "
+                f"kernel{w.kept}:",
             ),
             *up,
             *back,
@@ -221,6 +222,7 @@ class _Written:
         padded = layer.pad != 0 if image is None else self.margins != ((0, 0), (0, 0))
         self.padded = padded
         self.prev = (r"\tilde " if padded else "") + r"a_{\mathrm{prev},c}"
+        self.kept = "" if layer.links is None else "; only kernels of linked maps are stored"
         self.linked = "" if layer.links is None else r" \,:\, T_{oc} = 1"
         self.seen = places(self.strides)
         at = [f"{i} + {p}" if p else i for i, p in zip("ij", self.margins[0])]
@@ -248,14 +250,16 @@ class _Written:
         """At stride 1, what goes down is the wide convolution of δ."""
         if self.strides != (1, 1):
             return []
-        crop = "; its margin is cut off" * self.padded
+        sum_ = r"\sum_{o" + self.linked + r"} \operatorname{pad}_0(\delta_o) \star \operatorname{rot180}(W_{oc})"
+        wide = r"\operatorname{crop}\left(SUM\right)" if self.padded else "SUM"
+        crop = "; crop cuts off the margin" * self.padded
         return [Equation(
             "rot180",
-            r"\frac{\partial C}{\partial " + self.prev + r"} = \sum_{o" + self.linked + r"} "
-            r"\operatorname{pad}(\delta_o) \star \operatorname{rot180}(W_{oc})", "", "da_prev", self.turned_back,
+            r"\frac{\partial C}{\partial a_{\mathrm{prev},c}} = " + wide.replace("SUM", sum_), "", "da_prev",
+            self.turned_back,
             r"Forward the kernel slides as it is: cross-correlation, $\star$. What goes down is the wide convolution "
-            rf"of $\delta$, behind a margin of {self.rows - 1} rows and {self.columns - 1} columns, with the kernel "
-            f"turned by 180°, rot180{crop}:",
+            rf"of $\delta$, behind a margin of zeros, {self.rows - 1} rows and {self.columns - 1} columns, with "
+            f"the kernel turned by 180°, rot180{crop}:",
         )]  # fmt: skip
 
     # in numbers, of one sample

@@ -127,7 +127,8 @@ class MaxPool(_Pool):
                 lambda q: w.patches(q).max(axis=(-2, -1)), w.reading,
             ),
             Equation(
-                "input", rf"{w.down}[i, j] = \sum_{{y, x \,:\, [i, j] = \operatorname{{argmax}}(y, x)}} \delta_c[y, x]",
+                "input",
+                rf"{w.down}[i, j] = \sum_{{y, x \,:\, [i, j] = \operatorname{{argmax}}_c[y, x]}} \delta_c[y, x]",
                 w.below, "da_prev", w.first,
                 "The largest of a window, of equal ones the first row by row, argmax, has the whole of its δ:",
             ),

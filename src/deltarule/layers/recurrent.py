@@ -196,7 +196,8 @@ class RNN(Weighted):
                 "delta",
                 rf"\delta_t = f'(z_t) \odot \left({from_above} + U^T \delta_{{t+1}}\right), \quad \delta_{{T+1}} = 0",
                 f"({h})", "delta", self._recursion,
-                r"Back through time, $t = T, \dots, 1$; a step reaches the cost through its answer and the next step:",
+                r"Back through time, $t = T, \dots, 1$. $\partial C / \partial h_t$ is what comes from above at that "
+                r"step alone; $\delta_t$ counts what comes by way of the next step too:",
             ),
             Equation(
                 "unrolled", r"\delta_k = \sum_{t \ge k} \delta_{t,k}, \quad \delta_{t,t} = f'(z_t) \odot "
