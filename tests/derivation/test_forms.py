@@ -36,7 +36,8 @@ HOSTILE = (
 )
 NAMES = [
     HOSTILE, "- item", "+ item", "1. one", "23) two", "# title", "title #", "> said", "    code", "% remark", "+++",
-    "---", "===", "(target)=", ":::{note}", ": meaning", ":field: x", "```", "~~~", "~s~ ~~s~~", "==s==", "| a | b |", "|---|", "\\|",
+    "---", "===", "(target)=", ":::{note}", ": meaning", ":field: x", "```", "~~~", "~s~ ~~s~~", "==s==",
+    "| a | b |", "|---|", "\\|",
     "[^1]: foot", "[a]: http://x", "[^1]", "![i](j)", "a_b __init__ _x_ x_", "*x* **y**", "a*b*c", "&amp; &#36; &copy;",
     "a\\", "\\", "\\\\", "$", "$5 and $6", "$$x$$", r"\(x\)", r"\[x\]", "{{x}}", "{math}`x`", "<!-- x -->",
     "<b>", "</p>", "<http://a.b>", "www.example.com", "http://a.b", "", "naïve 中文 😀 e\u0301 Ж ő",

@@ -7,7 +7,14 @@ from typing import Annotated
 
 import typer
 
-from deltarule.cli.named import ActivationOption, CostOption, NetworkArgument, OutputOption, open_network
+from deltarule.cli.named import (
+    ActivationOption,
+    CostOption,
+    NetworkArgument,
+    OutputOption,
+    open_network,
+    optimizer_of_run,
+)
 from deltarule.derivation import derive as write
 from deltarule.randomness import draw_seed
 
@@ -20,7 +27,9 @@ def derive(
         Path | None,
         typer.Option("--output", "-o", help="A file: .html, .tex, .md or .txt.", show_default="the terminal"),
     ] = None,
-    optimizer: Annotated[str, typer.Option(help="Whose update ends the derivation.")] = "sgd",
+    optimizer: Annotated[
+        str | None, typer.Option(help="Whose update ends the derivation.", show_default="the run's own; sgd of others")
+    ] = None,
     activation: ActivationOption = None,
     output_activation: OutputOption = None,
     cost: CostOption = None,
@@ -35,10 +44,12 @@ def derive(
         deltarule derive lenet5 -o lenet5.html
 
         deltarule derive "seq(4)/rnn(8)/3" --optimizer adam -o rnn.tex
+
+        deltarule derive runs/digits-1
     """
     seed = draw_seed(seed)
     net = open_network(network, activation, output_activation, cost, seed)
-    found = write(net, optimizer=optimizer, seed=seed)
+    found = write(net, optimizer=optimizer or optimizer_of_run(network) or "sgd", seed=seed)
     if output is None:
         from rich.console import Console
 
