@@ -14,7 +14,7 @@ from docutils.nodes import SkipNode
 from sphinx.util.math import get_node_equation_number
 
 import deltarule as dr
-from deltarule.derivation.html import math
+from deltarule.derivation.mathml import math
 
 HERE = Path(__file__).parent
 MADE = HERE / "made"  # by this file; not kept

@@ -26,6 +26,7 @@ from deltarule.activations import Tanh
 from deltarule.cli import app
 from deltarule.derivation import html, latex, markdown, terminal
 from deltarule.derivation.document import Block, Formula, Heading, Math, Paragraph, Table, printable
+from deltarule.derivation.mathml import math
 from deltarule.derivation.plain import plain
 from deltarule.errors import HyperparameterError, MissingExtraError
 
@@ -347,12 +348,12 @@ def test_html_can_be_read() -> None:
     (r"A \tanh(z)", r'<mo lspace="0.167em" rspace="0">tanh'), (r"= \ln z", r'<mo lspace="0" rspace="0.167em">ln'),
 ])  # fmt: skip
 def test_mathml(tex: str, mathml: str) -> None:
-    assert re.search(mathml, html.math(tex, "block"))
-    Page(html.math(tex, "inline"))
+    assert re.search(mathml, math(tex, "block"))
+    Page(math(tex, "inline"))
 
 
 def test_mathml_of_lines() -> None:
-    found = html.math(rf"\begin{{gathered}} a = 1 \\ {CASES} \\ c = 3 \end{{gathered}}", "block")
+    found = math(rf"\begin{{gathered}} a = 1 \\ {CASES} \\ c = 3 \end{{gathered}}", "block")
     assert [text.count("<mtd") for text in found.split("</math>")[:-1]] == [0, 4, 0]
 
 
