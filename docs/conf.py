@@ -14,7 +14,7 @@ from docutils.nodes import SkipNode
 from sphinx.util.math import get_node_equation_number
 
 import deltarule as dr
-from deltarule.derivation.mathml import math
+from deltarule.derivation.forms.mathml import math
 
 HERE = Path(__file__).parent
 MADE = HERE / "made"  # by this file; not kept
@@ -108,7 +108,7 @@ def inline(self, node) -> None:
 def displayed(self, node) -> None:
     """A formula by itself, with its number."""
     number = f'<span class="eqno">({get_node_equation_number(self, node)})</span>' if node["number"] else ""
-    self.body.append(f'<div class="math">{number}{math(node.astext(), "block")}</div>')
+    self.body.append(f'<div class="math" style="overflow: auto hidden">{number}{math(node.astext(), "block")}</div>')
     raise SkipNode
 
 

@@ -24,10 +24,10 @@ from typer.testing import CliRunner
 import deltarule as dr
 from deltarule.activations import Tanh
 from deltarule.cli import app
-from deltarule.derivation import html, latex, markdown, terminal
 from deltarule.derivation.document import Block, Formula, Heading, Math, Paragraph, Table, printable
-from deltarule.derivation.mathml import math
-from deltarule.derivation.plain import plain
+from deltarule.derivation.forms import html, latex, markdown, terminal
+from deltarule.derivation.forms.mathml import math
+from deltarule.derivation.forms.plain import plain
 from deltarule.errors import HyperparameterError, MissingExtraError
 
 NETWORKS = ["3/4:tanh/2", "1x6x6/conv(2,3)/maxpool(2)/subsample(2)/3", "seq(3)/rnn(4)/3", "3/4:elu/dropout(0.2)/2"]

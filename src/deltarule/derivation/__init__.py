@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deltarule.derivation import html, latex, markdown, terminal
 from deltarule.derivation.document import Block, Formula, Heading, Math
+from deltarule.derivation.forms import html, latex, markdown, terminal
 from deltarule.derivation.numbers import Numbers
 from deltarule.derivation.sections import written
 from deltarule.errors import HyperparameterError

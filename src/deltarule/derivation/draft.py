@@ -84,7 +84,7 @@ class Draft:
 
     def constants(self, stage: int) -> str:
         """Those of a layer's activation."""
-        from deltarule.derivation.plain import plain
+        from deltarule.derivation.forms.plain import plain
         from deltarule.derivation.plainly import constants
 
         return ", ".join(f"{plain(symbol)} = {value}" for symbol, value in constants(self.layers[stage - 1].f))

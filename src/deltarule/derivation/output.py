@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from deltarule.activations import Identity
 from deltarule.derivation.draft import Draft
-from deltarule.derivation.plain import plain
+from deltarule.derivation.forms.plain import plain
 from deltarule.derivation.plainly import constants
 from deltarule.derivation.symbols import Place, at_layer, at_step
 from deltarule.layers import RNN

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from deltarule.derivation.document import Block, Formula, Heading, Math, Paragraph, Table, Words, printable
-from deltarule.derivation.plain import plain
+from deltarule.derivation.forms.plain import plain
 
 __all__ = ["renderables", "text"]
 

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Sequence
 
 from deltarule.derivation.document import Block, Formula, Heading, Math, Paragraph, Table, Words, printable
-from deltarule.derivation.plain import SIGNS, plain
+from deltarule.derivation.forms.plain import SIGNS, plain
 
 __all__ = ["escaped", "text", "words"]
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from html import escape
 
 from deltarule.derivation.document import Block, Formula, Heading, Math, Paragraph, Table, Words, printable
-from deltarule.derivation.mathml import math
-from deltarule.derivation.plain import plain
+from deltarule.derivation.forms.mathml import math
+from deltarule.derivation.forms.plain import plain
 
 __all__ = ["page", "text"]
 
