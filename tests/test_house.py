@@ -26,7 +26,7 @@ FLOORS = [  # from the ground up; a module's floor is that of the longest prefix
     {"inputs", "octave", "scores"},
     {"network"},
     {"loading", "nets"},
-    {"training", "minimize", "gradcheck", "writing"},
+    {"training", "minimize", "gradcheck", "trace", "derivation", "writing"},
     {"estimators"},
     {"bench"},
     {"cli", "__init__"},

@@ -14,6 +14,7 @@
 from typing import TYPE_CHECKING, Any
 
 from deltarule import nets
+from deltarule.derivation import Derivation, derive
 from deltarule.engines import EngineInfo, engine_info
 from deltarule.errors import (
     DataError,
@@ -57,6 +58,7 @@ from deltarule.schedules import (
     StepDecay,
     WarmUp,
 )
+from deltarule.trace import Trace, trace
 from deltarule.training import Callback, EarlyStopping, History, JSONLines, Run, batches, train
 from deltarule.writing import generate
 
@@ -95,6 +97,7 @@ __all__ = [
     "DataError",
     "DeltaruleError",
     "Dense",
+    "Derivation",
     "DivergenceError",
     "Dropout",
     "EarlyStopping",
@@ -128,15 +131,18 @@ __all__ = [
     "ShapeError",
     "StepDecay",
     "Subsample",
+    "Trace",
     "UnknownNameError",
     "WarmUp",
     "batches",
     "check_gradient",
+    "derive",
     "engine_info",
     "generate",
     "hessian_vector_product",
     "load",
     "minimize",
     "nets",
+    "trace",
     "train",
 ]

@@ -211,8 +211,11 @@ class GELU(Activation):
     """
 
     name = "gelu"
-    equation = r"z \, \sigma(2u), \quad u = \sqrt{2/\pi} \, (z + 0.044715 z^3)"
-    derivative_equation = r"s + 2 a \, (1 - s) \, u', \quad s = \sigma(2u)"
+    equation = r"z \, \sigma\left(2 \sqrt{2/\pi} \, (z + 0.044715 z^3)\right)"
+    derivative_equation = (
+        r"s + 2 a \, (1 - s) \sqrt{2/\pi} \, (1 + 0.134145 z^2), "
+        r"\quad s = \sigma\left(2 \sqrt{2/\pi} \, (z + 0.044715 z^3)\right)"
+    )
     root: ClassVar[float] = 0.7978845608028654  # √(2/π)
     cubic: ClassVar[float] = 0.044715
 

@@ -61,10 +61,10 @@ class SquaredError(Cost):
 
 @dataclass(frozen=True)
 class BinaryCrossEntropy(Cost):
-    """C = −Σ_k t_k ln ŷ_k + (1 − t_k) ln(1 − ŷ_k)."""
+    """C = −Σ_k (t_k ln ŷ_k + (1 − t_k) ln(1 − ŷ_k))."""
 
     name = "binary cross entropy"
-    equation = r"-\sum_k t_k \ln \hat{y}_k + (1 - t_k) \ln(1 - \hat{y}_k)"
+    equation = r"-\sum_k \left(t_k \ln \hat{y}_k + (1 - t_k) \ln(1 - \hat{y}_k)\right)"
     derivative_equation = r"\frac{\hat{y} - t}{\hat{y} (1 - \hat{y})}"
 
     def value(self, y: Array, t: Array) -> Array:
@@ -80,7 +80,7 @@ class CrossEntropy(Cost):
     """C = −Σ_k t_k ln ŷ_k."""
 
     name = "cross entropy"
-    equation, derivative_equation = r"-\sum_k t_k \ln \hat{y}_k", r"-t_k / \hat{y}_k"
+    equation, derivative_equation = r"-\sum_k t_k \ln \hat{y}_k", r"-t / \hat{y}"
 
     def value(self, y: Array, t: Array) -> Array:
         return -_sum_outputs(t * namespace(y).log(y))
@@ -166,10 +166,10 @@ class Quantile(Cost):
 
 @dataclass(frozen=True)
 class Poisson(Cost):
-    """C = Σ_k ŷ_k − t_k ln ŷ_k: the negative log-likelihood of counts t, less ln t!, which has no gradient."""
+    """C = Σ_k (ŷ_k − t_k ln ŷ_k): the negative log-likelihood of counts t, less ln t!, which has no gradient."""
 
     name = "poisson"
-    equation, derivative_equation = r"\sum_k \hat{y}_k - t_k \ln \hat{y}_k", r"1 - t_k / \hat{y}_k"
+    equation, derivative_equation = r"\sum_k \left(\hat{y}_k - t_k \ln \hat{y}_k\right)", r"1 - t / \hat{y}"
 
     def value(self, y: Array, t: Array) -> Array:
         return _sum_outputs(y - t * namespace(y).log(y))

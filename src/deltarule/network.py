@@ -263,13 +263,14 @@ class Network(Architecture):
         With a dtype all are of that type; without one X stays uint8, float32 or float64 if it is. Weights are `(m,)`,
         or `(m, T)` where lengths, a mask or the weights given tell the steps of sequences apart.
         """
-        rows, _ = self._rows(X, dtype, lengths, mask)
+        rows, one = self._rows(X, dtype, lengths, mask)
         t = self.encode(t) if isinstance(t, str) else t
         dtype = self.dtype if dtype is None else dtype
         steps = rows.shape[1] if self.input_shape[0] is None else None
         w = inputs.sample_weights(sample_weight, len(rows), dtype, steps=steps)
         w = inputs.step_weights(self, rows, w, lengths, mask, dtype)
-        raw = t if self.preprocessing is None else self.preprocessing.targets(t)
+        alone = one and np.ndim(t) < 2 and np.shape(t) != (1,)  # the target of one sample, a label or a row
+        raw = t if self.preprocessing is None else self.preprocessing.targets([t] if alone else t)
         targets = inputs.target_rows(self, raw, rows, dtype, multilabel=self.multilabel, weights=w)
         return rows, targets, self.weigh(targets, w, class_weight, dtype)
 

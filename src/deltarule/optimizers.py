@@ -39,6 +39,11 @@ class Optimizer(Named):
     equation: ClassVar[str] = ""  # the update in LaTeX
     remembers: ClassVar[tuple[str, ...]] = ()  # arrays of the state, like θ and 0 at first
 
+    @property
+    def formula(self) -> str:
+        """The update in LaTeX, with these settings."""
+        return self.equation
+
     def begin(self, theta: Array) -> State:
         """The state before the first update."""
         xp = namespace(theta)
@@ -237,6 +242,11 @@ class Adam(Optimizer):
         if not isinstance(self.epsilon_hat, bool):
             raise HyperparameterError(f"{self.name}: epsilon_hat is True or False, not {self.epsilon_hat!r}")
 
+    @property
+    def formula(self) -> str:
+        epsilon_hat = r"\varepsilon / \sqrt{1 - \beta_2^t}"
+        return self.equation.replace(r"\varepsilon", epsilon_hat) if self.epsilon_hat else self.equation
+
     def root(self, s: Array, t: Any) -> Array:
         """√ŝ + ε, the denominator of update t."""
         corrected = 1 - self.beta2**t
@@ -337,8 +347,8 @@ class RProp(Optimizer):
     name = "rprop"
     own_rate = 1e-2
     equation = (
-        r"d \leftarrow \min(\max(c d, d_{\min}), d_{\max}), \quad c = \begin{cases} c_+ & g g_{\text{prev}} > 0 \\ "
-        r"c_- & g g_{\text{prev}} < 0 \\ 1 & \text{else} \end{cases}, \quad g \leftarrow g \, [g g_{\text{prev}} \ge 0]"
+        r"c = \begin{cases} c_+ & g g_{\text{prev}} > 0 \\ c_- & g g_{\text{prev}} < 0 \\ 1 & \text{else} \end{cases}, "
+        r"\quad d \leftarrow \min(\max(c d, d_{\min}), d_{\max}), \quad g \leftarrow g \, [g g_{\text{prev}} \ge 0]"
         r", \quad \theta \leftarrow \theta - d \operatorname{sign} g"
     )
     remembers = ("previous", "size")

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import typer
 
-from deltarule import nets
 from deltarule.activations import Exp, Sigmoid, Softmax
-from deltarule.cli.run_folder import open_model
+from deltarule.cli.named import ActivationOption, CostOption, NetworkArgument, OutputOption, open_network
 from deltarule.gradcheck import check_gradient
 from deltarule.limits import whole
 from deltarule.network import Network
@@ -22,16 +20,10 @@ STEPS = 3  # of a sequence
 
 
 def check(
-    network: Annotated[
-        str, typer.Argument(metavar="NETWORK", help="Such as 784/30/10 or lenet5, or a run folder or model file.")
-    ],
-    activation: Annotated[
-        str | None, typer.Option(help="Of hidden layers that name none.", show_default="relu; tanh in recurrent ones")
-    ] = None,
-    output_activation: Annotated[
-        str | None, typer.Option(help="Of the last layer.", show_default="softmax; sigmoid for one unit")
-    ] = None,
-    cost: Annotated[str | None, typer.Option(help="The cost.", show_default="the output's canonical one")] = None,
+    network: NetworkArgument,
+    activation: ActivationOption = None,
+    output_activation: OutputOption = None,
+    cost: CostOption = None,
     weight_decay: Annotated[float, typer.Option(help="λ of (λ/2) Σ W² in the cost.")] = 0.0,
     dropout: Annotated[bool, typer.Option("--dropout", help="With dropout on, at one fixed mask.")] = False,
     method: Annotated[str, typer.Option(help="complex, central or both.")] = "both",
@@ -52,13 +44,7 @@ def check(
         deltarule check runs/digits-1
     """
     seed, m = draw_seed(seed), whole("--samples", samples)
-    if Path(network).exists():
-        net, _ = open_model(network)
-        net.preprocessing = None  # the samples below are what the first layer sees
-    else:
-        system = nets.find(network)
-        text = network if system is None else system.spec(10)
-        net = Network(text, activation=activation, output=output_activation, cost=cost, seed=seed, dtype="float64")
+    net = open_network(network, activation, output_activation, cost, seed)
     X, t = _samples(net, m, seed)
     found = check_gradient(
         net, X, t, weight_decay=weight_decay, dropout=dropout, method=method, epsilon=epsilon, seed=seed

@@ -39,16 +39,20 @@ class Pass(NamedTuple):
     """One pass forward and back: everything backpropagation computes, per layer."""
 
     cost: Array  # C, with decay
+    costs: Array  # C⁽ⁱ⁾ of every sample, or of its steps
+    t: Array  # targets as rows like ŷ
     caches: list[Any]  # z⁽ˡ⁾, a⁽ˡ⁾ of layer l at index l − 1
     deltas: list[Array]  # δ⁽ˡ⁾, (m, …), per sample, not averaged
     gradients: list[Gradients]  # ∂C/∂p⁽ˡ⁾, averaged, with decay
     input_gradient: Array  # ∂C/∂x, (m, …), averaged as C is
+    das: list[Array | None]  # ∂C/∂a⁽ˡ⁾ at index l, as δ; the last is None where δ⁽ᴸ⁾ comes from the logits
 
 
 class Evaluation(NamedTuple):
     """A pass forward, its cost, and what the way back starts from."""
 
     cost: Array  # C, with decay
+    costs: Array  # C⁽ⁱ⁾
     caches: list[Any]
     t: Array  # targets as rows like ŷ
     w: Array  # wᵢ
@@ -170,7 +174,7 @@ def evaluate(
         for layer, p in zip(net.layers, net.split(theta)):
             for name in layer.decays & set(p):
                 cost = cost + 0.5 * weight_decay * xp.sum(p[name] * p[name])
-    return Evaluation(cost, caches, t, w, total)
+    return Evaluation(cost, costs, caches, t, w, total)
 
 
 def backpropagate(
@@ -186,25 +190,28 @@ def backpropagate(
 ) -> Pass:
     """One pass forward and back over a batch."""
     xp = namespace(theta)
-    cost, caches, t, w, total = evaluate(
+    cost, costs, caches, t, w, total = evaluate(
         net, theta, X, t, weight_decay=weight_decay, sample_weight=sample_weight, masks=masks, state=state
     )
     p, (z, y) = net.split(theta), _last(caches)
     w = xp.expand_dims(w, axis=-1)
+    da: Array | None = None
     if net.output.canonical:
         delta = _as_maps(w * net.output.delta(z, y, t), caches)  # δ⁽ᴸ⁾ = ŷ − t
     else:
-        delta = net.layers[-1].delta(p[-1], _as_maps(w * net.output.cost.derivative(y, t), caches), caches[-1])
+        da = _as_maps(w * net.output.cost.derivative(y, t), caches)
+        delta = net.layers[-1].delta(p[-1], da, caches[-1])
 
-    deltas, gradients = [delta], list[Gradients]()
+    deltas, gradients, das = [delta], list[Gradients](), [da]
     for k in reversed(range(len(net.layers))):  # layers[k] is layer k + 1 of the documents
         da, g = net.layers[k].backward(p[k], delta, caches[k])
+        das.insert(0, da)
         decay = {name: weight_decay * p[k][name] for name in net.layers[k].decays & set(g)} if weight_decay else {}
         gradients.insert(0, {name: g[name] / total + decay.get(name, 0) for name in g})
         if k > 0:
             delta = net.layers[k - 1].delta(p[k - 1], da, caches[k - 1])
             deltas.insert(0, delta)
-    return Pass(cost, caches, deltas, gradients, da / total)
+    return Pass(cost, costs, t, caches, deltas, gradients, da / total, das)
 
 
 def cost_and_gradient(

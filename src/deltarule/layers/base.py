@@ -10,20 +10,32 @@ p holds the layer's parameters by name. Nothing is stored on a layer: what backw
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, NamedTuple, cast
 
 import numpy as np
 
-from deltarule.activations import ELU, GELU, Activation, Identity, LeakyReLU, ReLU, Softplus, Swish, activation
+from deltarule.activations import (
+    ELU,
+    GELU,
+    Activation,
+    Identity,
+    LeakyReLU,
+    ReLU,
+    Softmax,
+    Softplus,
+    Swish,
+    activation,
+)
 from deltarule.arrays import Array, Shape
 from deltarule.errors import HyperparameterError
 from deltarule.initializers import GlorotUniform, HeUniform, Initializer, initializer
 from deltarule.names import Named
 
 __all__ = [
-    "MOST_UNITS", "Cache", "Context", "Equation", "Gradients", "Layer", "Parameters", "Weighted", "default_initializer",
-    "flat_size", "shape_text",
+    "MOST_UNITS", "Cache", "Context", "Equation", "Gradients", "Layer", "Parameters", "Weighted",
+    "activation_equations", "default_initializer", "flat_size", "shape_text",
 ]  # fmt: skip
 
 MOST_UNITS = 10**9  # of a layer, and of each side of an input
@@ -51,11 +63,31 @@ class Cache(NamedTuple):
 
 
 class Equation(NamedTuple):
-    """One formula of a layer: what it gives, in LaTeX, and the shapes that meet in it."""
+    """One formula of a layer, and its right-hand side in numbers.
+
+    Attributes:
+        name: what it is about.
+        latex: for this layer alone: W, z, a, a_prev; the layer's number is put to them where it is written.
+        shapes: that meet in it.
+        gives: the array on its left: z, a, δ as "delta", f′ as "slope", ∂C/∂a_prev as "da_prev", ∂C/∂W as "dW",
+            ∂z/∂W as "dz/dW", or another of the cache; "" where it only says what a symbol stands for.
+        value: its right-hand side, from the arrays of one sample by name: a_prev, z, a, delta, da (∂C/∂a), slope, the
+            parameters and what else the cache has; tokens are one-hot. None where the activation's formula says it. Of
+            "dz/dW" it is asked at one `place` of W, and gives an array like z.
+        words: a sentence that leads to it.
+    """
 
     name: str
     latex: str
-    shapes: str
+    shapes: str = ""
+    gives: str = ""
+    value: Callable[[Any], Array] | None = None
+    words: str = ""
+
+    @property
+    def forward(self) -> bool:
+        """Whether it is of the way up."""
+        return self.gives != "delta" and self.gives != "slope" and not self.gives.startswith("d")
 
 
 @dataclass(frozen=True)
@@ -109,8 +141,8 @@ class Layer(Named):
         """(∂C/∂a_prev per sample, ∂C/∂p summed over the samples) from δ."""
         raise NotImplementedError
 
-    def equations(self) -> list[Equation]:
-        """The layer's formulas, forward then backward."""
+    def equations(self, input_shape: Shape | None = None) -> list[Equation]:
+        """The layer's formulas, forward then backward; with the input's shape, those of a layer at that place."""
         raise NotImplementedError
 
 
@@ -142,6 +174,20 @@ class Weighted(Layer):
 
     def delta(self, p: Parameters, da: Array, cache: Any) -> Array:
         return self.f.delta(da, cache.z, cache.a)
+
+
+def activation_equations(f: Activation, shape: str) -> tuple[list[Equation], list[Equation]]:
+    """What every activation does to a layer's formulas: (on the way up, on the way back)."""
+    if isinstance(f, Softmax):  # of an output only, and its way back is the output's
+        return [Equation("activation", f"a_k = {f.equation}", shape, "a")], []
+    f_of_z = " = ".join(filter(None, ["a = f(z)", f.equation]))  # a user's may say none
+    slope = [Equation("activation's derivative", f"f'(z) = {f.derivative_equation}", shape, "slope")]
+    return [Equation("activation", f_of_z, shape, "a")], [
+        *(slope if f.derivative_equation else []),
+        Equation(
+            "delta", r"\delta = f'(z) \odot \frac{\partial C}{\partial a}", shape, "delta", lambda q: q.slope * q.da
+        ),
+    ]
 
 
 def default_initializer(f: Activation) -> Initializer:

@@ -34,10 +34,24 @@ from deltarule.layers.base import (
     Gradients,
     Parameters,
     Weighted,
+    activation_equations,
     default_initializer,
 )  # fmt: skip
 from deltarule.layers.links import Links, LinkTable, links
-from deltarule.layers.maps import Pair, Windows, check_maps, even, no_softmax, pad, pair, spread, tap
+from deltarule.layers.maps import (
+    Pair,
+    Windows,
+    check_maps,
+    even,
+    no_softmax,
+    pad,
+    pair,
+    patches,
+    places,
+    sizes,
+    spread,
+    tap,
+)  # fmt: skip
 from deltarule.limits import check
 
 __all__ = ["Conv"]
@@ -165,30 +179,125 @@ class Conv(Weighted):
         table = self.table(a_prev.shape[1])
         return p["W"] if table is None else table.scatter(p["W"])
 
-    def equations(self) -> list[Equation]:
-        f = self.f
+    def equations(self, input_shape: Shape | None = None) -> list[Equation]:
+        w = _Written(self, input_shape)
+        up, back = activation_equations(self.f, w.own)
         return [
+            *w.margin(),
             Equation(
-                "net value", r"z_o[y, x] = b_o + \sum_{c, u, v} W_{ocuv} \, a_{\mathrm{prev},c}[y s + u, x s + v]",
-                "(maps, h, w); W: (maps, channels, rows, columns)",
+                "net value", rf"z_o[y, x] = b_o + \sum_{{c, u, v{w.linked}}} W_{{ocuv}} \, {w.prev}{w.seen}", w.own,
+                "z", lambda q: np.einsum("ocuv,cyxuv->oyx", w.kernels(q), w.patches(q)) + q.b[:, None, None],
+                f"Row by row, at place $y, x$ of map $o$; $u, v$ are the places of the {w.rows} × {w.columns} "
+                f"kernel{w.kept}:",
             ),
-            Equation("activation", rf"a = f(z) = {f.equation}", "(maps, h, w)"),
-            Equation("delta", r"\delta = f'(z) \odot \frac{\partial C}{\partial a}", "(maps, h, w)"),
-            Equation("activation's derivative", rf"f'(z) = {f.derivative_equation}", "(maps, h, w)"),
+            *up,
+            *back,
             Equation(
                 "weights",
-                r"\frac{\partial C}{\partial W_{ocuv}} = \sum_{y, x} \delta_o[y, x] \, "
-                r"a_{\mathrm{prev},c}[y s + u, x s + v]",
-                "(maps, channels, rows, columns)",
+                rf"\frac{{\partial C}}{{\partial W_{{ocuv}}}} = \sum_{{y, x}} \delta_o[y, x] \, {w.prev}{w.seen}",
+                w.weights, "dW", lambda q: w.gathered(np.einsum("oyx,cyxuv->ocuv", q.delta, w.patches(q))),
             ),
-            Equation("biases", r"\frac{\partial C}{\partial b_o} = \sum_{y, x} \delta_o[y, x]", "(maps)"),
+            Equation(
+                "biases", r"\frac{\partial C}{\partial b_o} = \sum_{y, x} \delta_o[y, x]", f"({self.maps})", "db",
+                lambda q: np.einsum("oyx->o", q.delta),
+            ),
             Equation(
                 "input",
-                r"\frac{\partial C}{\partial a_{\mathrm{prev},c}}[i, j] = \sum_{o, u, v} W_{ocuv} \, "
-                r"\delta_o[(i - u) / s, (j - v) / s]",
-                "(channels, height, width)",
+                r"\frac{\partial C}{\partial a_{\mathrm{prev},c}}[i, j] = \sum_{o, y, x" + w.linked + "} "
+                + r"\delta_o[y, x] \, W_{oc}" + w.tap, w.below, "da_prev", w.back,
+                "Every window that saw a place sends its part back; a kernel is 0 outside its places:",
             ),
+            *w.turned(),
         ]  # fmt: skip
+
+
+class _Written:
+    """The words and numbers of a convolution's formulas, at a place or at any."""
+
+    def __init__(self, layer: Conv, input_shape: Shape | None) -> None:
+        self.layer, self.strides = layer, pair("stride", layer.stride)
+        self.rows, self.columns = pair("kernel", layer.kernel)
+        image = None if input_shape is None else check_maps(layer, input_shape)[1:]
+        self.margins = ((0, 0), (0, 0)) if image is None else layer.margins(image)
+        padded = layer.pad != 0 if image is None else self.margins != ((0, 0), (0, 0))
+        self.padded = padded
+        self.prev = (r"\tilde " if padded else "") + r"a_{\mathrm{prev},c}"
+        self.kept = "" if layer.links is None else "; only kernels of linked maps are stored"
+        self.linked = "" if layer.links is None else r" \,:\, T_{oc} = 1"
+        self.seen = places(self.strides)
+        at = [f"{i} + {p}" if p else i for i, p in zip("ij", self.margins[0])]
+        steps = [f" - {s} {c}" if s > 1 else f" - {c}" for s, c in zip(self.strides, "yx")]
+        self.tap = f"[{at[0]}{steps[0]}, {at[1]}{steps[1]}]"
+        self.own, self.below = "(maps, h, w)", "(channels, height, width)"
+        self.weights = f"(maps, channels, {self.rows}, {self.columns})"
+        if input_shape is not None:
+            self.own, self.below = sizes(layer.output_shape(input_shape)), sizes(input_shape)
+            self.weights = sizes(layer.parameter_shapes(input_shape)["W"])
+
+    def margin(self) -> list[Equation]:
+        """What ã stands for, where there is a margin."""
+        if not self.padded:
+            return []
+        (top, left), (bottom, right) = self.margins
+        return [Equation(
+            "margin",
+            r"\tilde a_{\mathrm{prev}} = \operatorname{pad}(a_{\mathrm{prev}})", "", "",
+            words=f"Behind a margin of {self.layer.border:g}: {top} and {bottom} rows above and below, {left} and "
+            f"{right} columns left and right:",
+        )]  # fmt: skip
+
+    def turned(self) -> list[Equation]:
+        """At stride 1, what goes down is the wide convolution of δ."""
+        if self.strides != (1, 1):
+            return []
+        sum_ = r"\sum_{o" + self.linked + r"} \operatorname{pad}_0(\delta_o) \star \operatorname{rot180}(W_{oc})"
+        wide = r"\operatorname{crop}\left(SUM\right)" if self.padded else "SUM"
+        crop = "; crop cuts off the margin" * self.padded
+        return [Equation(
+            "rot180",
+            r"\frac{\partial C}{\partial a_{\mathrm{prev},c}} = " + wide.replace("SUM", sum_), "", "da_prev",
+            self.turned_back,
+            r"Forward the kernel slides as it is: cross-correlation, $\star$. What goes down is the wide convolution "
+            rf"of $\delta$, behind a margin of zeros, {self.rows - 1} rows and {self.columns - 1} columns, with "
+            f"the kernel turned by 180°, rot180{crop}:",
+        )]  # fmt: skip
+
+    # in numbers, of one sample
+
+    def kernels(self, q: Any) -> Any:
+        """W `(maps, channels, rows, columns)`."""
+        table = self.layer.table(len(q.a_prev))
+        return q.W if table is None else table.scatter(q.W)
+
+    def gathered(self, full: Any) -> Any:
+        """As W is stored."""
+        table = self.layer.table(full.shape[1])
+        return full if table is None else table.gather(full)
+
+    def patches(self, q: Any) -> Any:
+        """What every window sees, `(channels, h, w, rows, columns)`."""
+        margins = ((0, 0), *zip(*self.margins))
+        A = np.pad(q.a_prev, margins, constant_values=self.layer.border)
+        return patches(A, (self.rows, self.columns), self.strides)
+
+    def back(self, q: Any) -> Any:
+        """Window by window."""
+        W, image = self.kernels(q), np.add(q.a_prev.shape[1:], np.sum(self.margins, axis=0))
+        dA = np.zeros((len(q.a_prev), *image), q.delta.dtype)
+        for y, x in np.ndindex(q.delta.shape[1:]):
+            i, j = y * self.strides[0], x * self.strides[1]
+            dA[:, i : i + self.rows, j : j + self.columns] += np.einsum("o,ocuv->cuv", q.delta[:, y, x], W)
+        return self._inside(dA, q)
+
+    def turned_back(self, q: Any) -> Any:
+        """pad(δ_o) ⋆ rot180(W_oc)."""
+        wide = [(n - 1, n - 1) for n in (self.rows, self.columns)]
+        seen = patches(np.pad(q.delta, ((0, 0), *wide)), (self.rows, self.columns), (1, 1))
+        return self._inside(np.einsum("oyxuv,ocuv->cyx", seen, self.kernels(q)[..., ::-1, ::-1]), q)
+
+    def _inside(self, dA: Any, q: Any) -> Any:
+        (top, left), (_, height, width) = self.margins[0], q.a_prev.shape
+        return dA[:, top : top + height, left : left + width]
 
 
 def _mix(W: Array, A: Array) -> Array:

@@ -29,6 +29,7 @@ from deltarule.layers.base import (
     Gradients,
     Parameters,
     Weighted,
+    activation_equations,
     default_initializer,
     flat_size,
 )  # fmt: skip
@@ -85,17 +86,53 @@ class Dense(Weighted):
         rows = xp.reshape(delta, (-1, self.units))  # a time step is a sample
         return da_prev, {"W": outer_sum(delta, cache.a_prev, p["W"].shape[1]), "b": xp.sum(rows, axis=0)}
 
-    def equations(self) -> list[Equation]:
-        f = self.f
+    def equations(self, input_shape: Shape | None = None) -> list[Equation]:
+        n_out, n_in = ("n_out", "n_in") if input_shape is None else (self.units, flat_size(input_shape))
+        steps = r"\sum_t " if input_shape is not None and input_shape[0] is None else ""  # W is used at every one
+        maps = input_shape is not None and len(input_shape) > 1 and not steps
+        up, back = activation_equations(self.f, f"({n_out})")
         return [
-            Equation("net value", r"z = W a_{\mathrm{prev}} + b", "(n_out) = (n_out, n_in) (n_in) + (n_out)"),
-            Equation("activation", rf"a = f(z) = {f.equation}", "(n_out)"),
-            Equation("delta", r"\delta = f'(z) \odot \frac{\partial C}{\partial a}", "(n_out)"),
-            Equation("activation's derivative", rf"f'(z) = {f.derivative_equation}", "(n_out)"),
-            Equation("weights", r"\frac{\partial C}{\partial W} = \delta \, a_{\mathrm{prev}}^T", "(n_out, n_in)"),
-            Equation("biases", r"\frac{\partial C}{\partial b} = \delta", "(n_out)"),
-            Equation("input", r"\frac{\partial C}{\partial a_{\mathrm{prev}}} = W^T \delta", "(n_in)"),
-        ]
+            Equation(
+                "net value", r"z = W a_{\mathrm{prev}} + b",
+                f"({n_out}) = ({n_out}, {n_in}) ({n_in}) + ({n_out})", "z", lambda q: _rows(q) @ q.W.T + q.b,
+                "The maps are read as one vector, channel by channel and row by row:" if maps else "",
+            ),
+            *up,
+            *back,
+            Equation(
+                "index step", r"\frac{\partial z_i}{\partial W_{jk}} = [i = j] \, a_{\mathrm{prev},k}", "", "dz/dW",
+                _step, r"Index by index, from $z_i = \sum_k W_{ik} \, a_{\mathrm{prev},k} + b_i$:",
+            ),
+            Equation(
+                "weight by weight",
+                rf"\frac{{\partial C}}{{\partial W_{{jk}}}} = {steps}\sum_i \frac{{\partial C}}{{\partial z_i}} "
+                rf"\frac{{\partial z_i}}{{\partial W_{{jk}}}} = {steps}\delta_j \, a_{{\mathrm{{prev}},k}}",
+                "", "dW", lambda q: np.einsum("tj,tk->jk", np.atleast_2d(q.delta), _rows(q)),
+            ),
+            Equation(
+                "weights", rf"\frac{{\partial C}}{{\partial W}} = {steps}\delta \, a_{{\mathrm{{prev}}}}^T",
+                f"({n_out}, {n_in})", "dW", lambda q: np.atleast_2d(q.delta).T @ _rows(q),
+            ),
+            Equation(
+                "biases", rf"\frac{{\partial C}}{{\partial b}} = {steps}\delta", f"({n_out})", "db",
+                lambda q: np.atleast_2d(q.delta).sum(axis=0),
+            ),
+            Equation(
+                "input", r"\frac{\partial C}{\partial a_{\mathrm{prev}}} = W^T \delta",
+                f"({n_in}) = ({n_in}, {n_out}) ({n_out})", "da_prev", lambda q: q.delta @ q.W,
+            ),
+        ]  # fmt: skip
+
+
+def _rows(q: Any) -> Any:
+    """a_prev of one sample as rows `(T, n_in)`, one row where there are no steps."""
+    return np.reshape(q.a_prev, (-1, q.W.shape[1]))
+
+
+def _step(q: Any) -> Any:
+    """∂z/∂W_jk: a_prev,k at j, and 0 elsewhere."""
+    j, k = q.place
+    return np.eye(len(q.W))[j] * _rows(q)[:, k, None]
 
 
 def _features(a: Array) -> Array:

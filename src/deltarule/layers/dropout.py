@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from deltarule.arrays import Array, Shape
 from deltarule.layers.base import Context, Equation, Gradients, Layer, Parameters
+from deltarule.layers.maps import sizes
 from deltarule.limits import check
 
 __all__ = ["Dropout"]
@@ -53,9 +54,19 @@ class Dropout(Layer):
     def backward(self, p: Parameters, delta: Array, cache: DropoutCache) -> tuple[Array, Gradients]:
         return (delta if cache.mask is None else cache.mask * delta), {}
 
-    def equations(self) -> list[Equation]:
+    def equations(self, input_shape: Shape | None = None) -> list[Equation]:
+        shape = "(n)" if input_shape is None else sizes(input_shape)
         return [
-            Equation("mask", r"m = [u \ge r] / (1 - r), \quad u \sim U(0, 1)", "(n)"),
-            Equation("activation", r"a = m \odot a_{\mathrm{prev}}", "(n)"),
-            Equation("input", r"\frac{\partial C}{\partial a_{\mathrm{prev}}} = m \odot \delta", "(n)"),
-        ]
+            Equation(
+                "mask", rf"m = [u \ge {self.rate:g}] / (1 - {self.rate:g}), \quad u \sim \mathcal{{U}}(0, 1)", shape,
+                words="In training; at other times $m = 1$. Every entry has a number $u$ of its own:",
+            ),
+            Equation(
+                "activation", r"a = m \odot a_{\mathrm{prev}}", shape, "a",
+                lambda q: q.a_prev if q.mask is None else q.mask * q.a_prev,
+            ),
+            Equation(
+                "input", r"\frac{\partial C}{\partial a_{\mathrm{prev}}} = m \odot \delta", shape, "da_prev",
+                lambda q: q.delta if q.mask is None else q.mask * q.delta,
+            ),
+        ]  # fmt: skip

@@ -13,12 +13,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from deltarule.activations import Softmax
 from deltarule.arrays import Array, Shape, namespace
 from deltarule.errors import HyperparameterError, ShapeError
 from deltarule.limits import number
 
-__all__ = ["MOST_OFFSETS", "Pair", "Windows", "check_maps", "even", "no_softmax", "pad", "pair", "spread", "tap"]
+__all__ = [
+    "MOST_OFFSETS", "Pair", "Windows", "check_maps", "even", "no_softmax", "pad", "pair", "patches", "places", "sizes",
+    "spread", "tap",
+]  # fmt: skip
 
 MOST_OFFSETS = 2**16  # sides of windows, strides and margins
 
@@ -97,6 +102,27 @@ def pad(A: Array, before: Pair, after: Pair, value: float) -> Array:
     for axis, margins in enumerate(zip(before, after), A.ndim - 2):
         A = _margin(A, axis, *margins, value)
     return A
+
+
+def patches(A: Any, size: Pair, stride: Pair) -> Any:
+    """A NumPy `(…, height, width)` as its windows, `(…, rows, columns, u, v)`."""
+    windows = np.lib.stride_tricks.sliding_window_view(A, size, axis=(-2, -1))
+    return windows[..., :: stride[0], :: stride[1], :, :]
+
+
+def places(stride: Pair, u: str = "u", v: str = "v") -> str:
+    """Where (u, v) of window y, x stands, in LaTeX.
+
+    >>> places((2, 1))
+    '[2y + u, x + v]'
+    """
+    (s, t) = ("" if n == 1 else str(n) for n in stride)
+    return f"[{s}y + {u}, {t}x + {v}]"
+
+
+def sizes(shape: Shape) -> str:
+    """A shape in brackets, as formulas have it beside them."""
+    return f"({', '.join(str(n) for n in shape if n is not None)})"
 
 
 def _apart(A: Array, axis: int, stride: int) -> Array:

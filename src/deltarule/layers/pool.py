@@ -21,8 +21,17 @@ import numpy as np
 from deltarule.activations import Activation
 from deltarule.arrays import Array, Shape, namespace, real_part
 from deltarule.initializers import Initializer, Zeros, initializer
-from deltarule.layers.base import Cache, Context, Equation, Gradients, Layer, Parameters, Weighted
-from deltarule.layers.maps import Pair, Windows, check_maps, even, no_softmax, pair, spread, tap
+from deltarule.layers.base import (
+    Cache,
+    Context,
+    Equation,
+    Gradients,
+    Layer,
+    Parameters,
+    Weighted,
+    activation_equations,
+)
+from deltarule.layers.maps import Pair, Windows, check_maps, even, no_softmax, pair, patches, places, sizes, spread, tap
 
 __all__ = ["MaxPool", "MeanPool", "Subsample"]
 
@@ -69,16 +78,16 @@ class MeanPool(_Pool):
         image = cache.a_prev.shape[-2:]
         return _mean_back(delta, self.windows(image), image), {}
 
-    def equations(self) -> list[Equation]:
+    def equations(self, input_shape: Shape | None = None) -> list[Equation]:
+        w = _Written(self, input_shape)
         return [
-            Equation("activation", r"a = \frac{1}{n} \sum_{u, v} a_{\mathrm{prev}}[y s + u, x s + v]", "(maps, h, w)"),
+            Equation("activation", rf"a_c[y, x] = {w.mean}", w.own, "a", w.means, w.reading),
             Equation(
-                "input",
-                r"\frac{\partial C}{\partial a_{\mathrm{prev}}}[i, j] = \frac{1}{n} \sum_{u, v} "
-                r"\delta[(i - u) / s, (j - v) / s]",
-                "(maps, height, width)",
+                "input", rf"{w.down}[i, j] = \frac{{1}}{{{w.n}}} \sum_{{y, x{w.over}}} \delta_c[y, x]", w.below,
+                "da_prev", lambda q: w.shared(q.delta, q), "Every place of a window has the same share of its δ:",
             ),
-        ]
+            *w.grown("", lambda q: q.delta),
+        ]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -110,16 +119,20 @@ class MaxPool(_Pool):
             da_prev = part if da_prev is None else da_prev + part
         return da_prev, {}
 
-    def equations(self) -> list[Equation]:
+    def equations(self, input_shape: Shape | None = None) -> list[Equation]:
+        w = _Written(self, input_shape)
         return [
-            Equation("activation", r"a = \max_{u, v} a_{\mathrm{prev}}[y s + u, x s + v]", "(maps, h, w)"),
+            Equation(
+                "activation", rf"a_c[y, x] = \max_{{u, v}} a_{{\mathrm{{prev}},c}}{w.seen}", w.own, "a",
+                lambda q: w.patches(q).max(axis=(-2, -1)), w.reading,
+            ),
             Equation(
                 "input",
-                r"\frac{\partial C}{\partial a_{\mathrm{prev}}}[i, j] = \sum_{y, x \,:\, [i, j] \text{ is the first "
-                r"largest of window } y, x} \delta[y, x]",
-                "(maps, height, width)",
+                rf"{w.down}[i, j] = \sum_{{y, x \,:\, [i, j] = \operatorname{{argmax}}_c[y, x]}} \delta_c[y, x]",
+                w.below, "da_prev", w.first,
+                "The largest of a window, of equal ones the first row by row, argmax, has the whole of its δ:",
             ),
-        ]
+        ]  # fmt: skip
 
 
 class SubsampleCache(NamedTuple):
@@ -182,21 +195,93 @@ class Subsample(Weighted):
         da_prev = _mean_back(p["omega"][:, None, None] * delta, self.windows(image), image)
         return da_prev, {"omega": xp.sum(delta * cache.mean, axis=(0, 2, 3)), "b": xp.sum(delta, axis=(0, 2, 3))}
 
-    def equations(self) -> list[Equation]:
-        f = self.f
+    def equations(self, input_shape: Shape | None = None) -> list[Equation]:
+        w = _Written(self, input_shape)
+        up, back = activation_equations(self.f, w.own)
+        maps = f"({'maps' if input_shape is None else input_shape[0]})"
         return [
-            Equation("mean", r"\bar a = \frac{1}{n} \sum_{u, v} a_{\mathrm{prev}}[y s + u, x s + v]", "(maps, h, w)"),
-            Equation("net value", r"z_o = \omega_o \, \bar a_o + b_o", "(maps, h, w)"),
-            Equation("activation", rf"a = f(z) = {f.equation}", "(maps, h, w)"),
-            Equation("delta", r"\delta = f'(z) \odot \frac{\partial C}{\partial a}", "(maps, h, w)"),
-            Equation("activation's derivative", rf"f'(z) = {f.derivative_equation}", "(maps, h, w)"),
-            Equation("weights", r"\frac{\partial C}{\partial \omega_o} = \sum \delta_o \bar a_o", "(maps)"),
-            Equation("biases", r"\frac{\partial C}{\partial b_o} = \sum \delta_o", "(maps)"),
+            Equation("mean", rf"\bar a_c[y, x] = {w.mean}", w.own, "mean", w.means, w.reading),
             Equation(
-                "input", r"\frac{\partial C}{\partial a_{\mathrm{prev}}} = \frac{\omega_o}{n} \, \delta_o \otimes 1",
-                "(maps, height, width)",
+                "net value", r"z_c = \omega_c \, \bar a_c + b_c", w.own, "z",
+                lambda q: q.omega[:, None, None] * w.means(q) + q.b[:, None, None],
             ),
+            *up,
+            *back,
+            Equation(
+                "weights", r"\frac{\partial C}{\partial \omega_c} = \sum_{y, x} \delta_c[y, x] \, \bar a_c[y, x]", maps,
+                "domega", lambda q: np.sum(q.delta * w.means(q), axis=(1, 2)),
+            ),
+            Equation(
+                "biases", r"\frac{\partial C}{\partial b_c} = \sum_{y, x} \delta_c[y, x]", maps, "db",
+                lambda q: np.sum(q.delta, axis=(1, 2)),
+            ),
+            Equation(
+                "input", rf"{w.down}[i, j] = \frac{{\omega_c}}{{{w.n}}} \sum_{{y, x{w.over}}} \delta_c[y, x]", w.below,
+                "da_prev", lambda q: w.shared(q.omega[:, None, None] * q.delta, q),
+                "Every place of a window has the same share of its δ:",
+            ),
+            *w.grown(r"\omega_c \, ", lambda q: q.omega[:, None, None] * q.delta),
         ]  # fmt: skip
+
+
+class _Written:
+    """The words and numbers of a pooling's formulas, at a place or at any."""
+
+    def __init__(self, layer: _Pool | Subsample, input_shape: Shape | None) -> None:
+        self.size = pair("size", layer.size)
+        given = getattr(layer, "stride", None)
+        self.stride = self.size if given is None else pair("stride", given)
+        (self.rows, self.columns), self.n = self.size, self.size[0] * self.size[1]
+        image = () if input_shape is None else check_maps(layer, input_shape)[1:]
+        self.tiles = self.stride == self.size and not any(n % k for n, k in zip(image, self.size))
+        self.own, self.below = "(maps, h, w)", "(maps, height, width)"
+        if input_shape is not None:
+            self.own, self.below = sizes(layer.output_shape(input_shape)), sizes(input_shape)
+        self.seen = places(self.stride)
+        self.mean = rf"\frac{{1}}{{{self.n}}} \sum_{{u, v}} a_{{\mathrm{{prev}},c}}{self.seen}"
+        self.down = r"\frac{\partial C}{\partial a_{\mathrm{prev},c}}"
+        (s, t), down = (("" if n == 1 else str(n) for n in self.stride), self.rows)
+        self.over = rf" \,:\, 0 \le i - {s}y < {down}, \, 0 \le j - {t}x < {self.columns}"  # the windows that hold it
+        self.reading = f"At place $y, x$ of map $c$; $u, v$ are the places of the {self.rows} × {self.columns} window:"
+
+    def grown(self, scale: str, scaled: Any) -> list[Equation]:
+        """The Kronecker product, where windows tile the map."""
+        if not self.tiles:
+            return []
+        latex = (
+            rf"{self.down} = \frac{{1}}{{{self.n}}} \, {scale}\delta_c \otimes 1_{{{self.rows} \times {self.columns}}}"
+        )
+        return [Equation(
+            "kron", latex, self.below, "da_prev",
+            lambda q: np.kron(scaled(q), np.ones((1, *self.size))) / self.n,
+            "The windows tile the map, which grows by a Kronecker product with a matrix of ones (kron):",
+        )]  # fmt: skip
+
+    # in numbers, of one sample
+
+    def patches(self, q: Any) -> Any:
+        """What every window sees, `(maps, h, w, rows, columns)`."""
+        return patches(q.a_prev, self.size, self.stride)
+
+    def means(self, q: Any) -> Any:
+        """The mean of every window."""
+        return self.patches(q).sum(axis=(-2, -1)) / self.n
+
+    def shared(self, delta: Any, q: Any) -> Any:
+        """To every place 1/n of the δ of all windows that hold it."""
+        da = np.zeros(q.a_prev.shape, delta.dtype)
+        for y, x in np.ndindex(delta.shape[1:]):
+            i, j = y * self.stride[0], x * self.stride[1]
+            da[:, i : i + self.rows, j : j + self.columns] += delta[:, y, x, None, None] / self.n
+        return da
+
+    def first(self, q: Any) -> Any:
+        """To the first largest place of every window its δ."""
+        da, seen = np.zeros(q.a_prev.shape, q.delta.dtype), self.patches(q)
+        for c, y, x in np.ndindex(q.delta.shape):
+            u, v = divmod(int(seen[c, y, x].argmax()), self.columns)
+            da[c, y * self.stride[0] + u, x * self.stride[1] + v] += q.delta[c, y, x]
+        return da
 
 
 def _mean(a: Array, windows: Windows) -> Array:

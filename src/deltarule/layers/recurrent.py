@@ -28,6 +28,7 @@ from deltarule.layers.base import (
     Gradients,
     Parameters,
     Weighted,
+    activation_equations,
     default_initializer,
     shape_text,
 )  # fmt: skip
@@ -173,19 +174,92 @@ class RNN(Weighted):
             rows.append(xp.stack([*row, *[xp.zeros_like(dh)] * (T - 1 - t)], axis=1))
         return xp.stack(rows, axis=1)
 
-    def equations(self) -> list[Equation]:
-        f, later = self.f, r"\frac{\partial C}{\partial h_t} + U^T \delta_{t+1}"
+    def equations(self, input_shape: Shape | None = None) -> list[Equation]:
+        h, n = (self.hidden, "n" if input_shape is None else input_shape[1])
+        _, (slope, _) = activation_equations(self.f, f"({h})")
+        above = r"\frac{\partial C}{\partial h_t}"
+        from_above = rf"[t = T] \, {above}" if self.last else above
+        learned = [Equation(
+            "initial state", r"\frac{\partial C}{\partial h_0} = U^T \delta_1", f"({h})", "dh0",
+            lambda q: q.U.T @ q.delta[0],
+        )]  # fmt: skip
         return [
-            Equation("net value", r"z_t = U h_{t-1} + W x_t + b", "(n_h) = (n_h, n_h) (n_h) + (n_h, n) (n) + (n_h)"),
-            Equation("state", rf"h_t = f(z_t) = {f.equation}", "(n_h)"),
-            Equation("delta", rf"\delta_t = f'(z_t) \odot \left({later}\right)", "(n_h)"),
-            Equation("activation's derivative", rf"f'(z) = {f.derivative_equation}", "(n_h)"),
-            Equation("input weights", r"\frac{\partial C}{\partial W} = \sum_t \delta_t x_t^T", "(n_h, n)"),
-            Equation("recurrent weights", r"\frac{\partial C}{\partial U} = \sum_t \delta_t h_{t-1}^T", "(n_h, n_h)"),
-            Equation("biases", r"\frac{\partial C}{\partial b} = \sum_t \delta_t", "(n_h)"),
-            Equation("input", r"\frac{\partial C}{\partial x_t} = W^T \delta_t", "(n)"),
-            Equation("initial state", r"\frac{\partial C}{\partial h_0} = U^T \delta_1", "(n_h)"),
+            *([] if self.initial_state == "learned" else [Equation("first state", "h_0 = 0", f"({h})")]),
+            Equation(
+                "net value", r"z_t = U h_{t-1} + W a_{\mathrm{prev},t} + b",
+                f"({h}) = ({h}, {h}) ({h}) + ({h}, {n}) ({n}) + ({h})", "z",
+                lambda q: q.before @ q.U.T + q.a_prev @ q.W.T + q.b, r"One step after the other, $t = 1, \dots, T$:",
+            ),
+            Equation("state", f"h_t = f(z_t) = {self.f.equation}", f"({h})", "after"),
+            slope,
+            Equation(
+                "delta",
+                rf"\delta_t = f'(z_t) \odot \left({from_above} + U^T \delta_{{t+1}}\right), \quad \delta_{{T+1}} = 0",
+                f"({h})", "delta", self._recursion,
+                r"Back through time, $t = T, \dots, 1$. $\partial C / \partial h_t$ is what comes from above at that "
+                r"step alone; $\delta_t$ counts what comes by way of the next step too:",
+            ),
+            Equation(
+                "unrolled", r"\delta_k = \sum_{t \ge k} \delta_{t,k}, \quad \delta_{t,t} = f'(z_t) \odot "
+                rf"{from_above}, \quad \delta_{{t,k}} = f'(z_k) \odot U^T \delta_{{t,k+1}}", "", "delta",
+                self._unrolled, "Unrolled, it is a sum of what the cost of every later step contributes:",
+            ),
+            Equation(
+                "product",
+                r"\delta_{t,k} = \left(\prod_{j=k}^{t-1} \operatorname{diag}(f'(z_j)) \, U^T\right) \delta_{t,t}", "",
+                "delta", self._products,
+                "The errors of far steps vanish or explode with the powers of $U$ and of the slopes:",
+            ),
+            Equation(
+                "input weights", r"\frac{\partial C}{\partial W} = \sum_t \delta_t \, a_{\mathrm{prev},t}^T",
+                f"({h}, {n})", "dW", lambda q: q.delta.T @ q.a_prev,
+                "Weights are used at every step, and have a term for each:",
+            ),
+            Equation(
+                "recurrent weights", r"\frac{\partial C}{\partial U} = \sum_t \delta_t \, h_{t-1}^T", f"({h}, {h})",
+                "dU", lambda q: q.delta.T @ q.before,
+            ),
+            Equation(
+                "biases", r"\frac{\partial C}{\partial b} = \sum_t \delta_t", f"({h})", "db",
+                lambda q: q.delta.sum(axis=0),
+            ),
+            *(learned if self.initial_state == "learned" else []),
+            Equation(
+                "input", r"\frac{\partial C}{\partial a_{\mathrm{prev},t}} = W^T \delta_t", f"({n})", "da_prev",
+                lambda q: q.delta @ q.W,
+            ),
         ]  # fmt: skip
+
+    def _recursion(self, q: Any) -> Any:
+        """δ_t from δ_{t+1}."""
+        above, found, later = self._above(q), np.zeros_like(q.z), np.zeros_like(q.z[0])
+        for t in reversed(range(len(q.z))):
+            found[t] = later = q.slope[t] * (above[t] + q.U.T @ later)
+        return found
+
+    def _unrolled(self, q: Any) -> Any:
+        """Σ_{t ≥ k} δ_{t,k}."""
+        found = np.zeros_like(q.z)
+        for t, above in enumerate(self._above(q)):
+            part = q.slope[t] * above
+            for k in reversed(range(t + 1)):
+                found[k] += part
+                part = q.slope[k - 1] * (q.U.T @ part) if k else part
+        return found
+
+    def _products(self, q: Any) -> Any:
+        """The same by products of matrices."""
+        found, above = np.zeros_like(q.z), self._above(q)
+        for k in range(len(q.z)):
+            product = np.eye(self.hidden)
+            for t in range(k, len(q.z)):
+                found[k] += product @ (q.slope[t] * above[t])
+                product = product @ np.diag(q.slope[t]) @ q.U.T
+        return found
+
+    def _above(self, q: Any) -> Any:
+        """∂C/∂h_t of every step from the layers above."""
+        return np.eye(len(q.z))[-1][:, None] * q.da if self.last else q.da
 
     def _initial_state(self, p: Parameters, driven: Array, state: Array | None) -> Array:
         """h₀ `(m, n_hidden)`: the state that came in, the learned one, or 0."""
