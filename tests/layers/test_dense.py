@@ -146,10 +146,10 @@ def test_trainable_is_true_or_false() -> None:
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_the_formulas_are_there(name: str) -> None:
     formulas = Dense(3, name).equations()
-    assert all(isinstance(e, Equation) and all(e) for e in formulas)
-    assert len({e.name for e in formulas}) == len(formulas) == 7
+    assert all(isinstance(e, Equation) and e.name and e.latex and e.gives for e in formulas)
+    assert len({e.name for e in formulas}) == len(formulas) == (7 if name == "softmax" else 9)
     text = " ".join(e.latex for e in formulas)
     f = ACTIVATIONS[name]()
     assert f.equation in text
-    assert f.derivative_equation in text
+    assert name == "softmax" or f.derivative_equation in text  # its Jacobian is the output's
     assert text.count("{") == text.count("}")

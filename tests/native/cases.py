@@ -25,8 +25,8 @@ from deltarule.optimizers import OPTIMIZERS, Optimizer, optimizer
 Array = NDArray[Any]
 TOLERANCE = 1e-10  # between the engines, in float64
 
-CALM: dict[str, str] = {"adagrad": "adagrad(epsilon=0.001)"}
-"""Constants with which a g of 1e-17, all rounding, moves θ by nothing: η g / (|g| + 1e-10) would magnify it."""
+CALM: dict[str, str] = {"adagrad": "adagrad(epsilon=0.001)", "rmsprop": "rmsprop(epsilon=1e-06)"}
+"""Constants with which a g that is all rounding moves θ by nothing: η g / (|g| + 1e-10) would magnify it."""
 
 
 def rules() -> list[str]:
