@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.sparse
-from hypothesis import given, settings
+from hypothesis import assume, given, reject, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.neural_network import MLPClassifier as TheirClassifier
@@ -107,7 +107,12 @@ def test_settings(
     rest = {"alpha": alpha, "shuffle": shuffle, "early_stopping": early_stopping, "validation_fraction": 0.3}
     rest |= {"activation": activation, "batch_size": batch, "hidden_layer_sizes": hidden, "max_iter": 4}
     ours, theirs = pair(kind, **(SOLVERS[solver] | rest | {"learning_rate_init": 0.01}))
-    alike(ours.fit(rows, y, w), theirs.fit(rows, y, w), rows, 1e-7)
+    try:
+        theirs.fit(rows, y, w)
+    except RuntimeWarning:  # theirs overflows: what follows is nobody's
+        reject()
+    assume(max(abs(c).max() for c in theirs.coefs_) < 100)  # on the way there, rounding grows
+    alike(ours.fit(rows, y, w), theirs, rows, 1e-7)
 
 
 @pytest.mark.parametrize("kind", KINDS)
