@@ -11,10 +11,10 @@
    cost: cross_entropy  total   7,510
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from deltarule import nets
-from deltarule.derivation import Derivation, derive
 from deltarule.engines import EngineInfo, engine_info
 from deltarule.errors import (
     DataError,
@@ -63,6 +63,7 @@ from deltarule.training import Callback, EarlyStopping, History, JSONLines, Run,
 from deltarule.writing import generate
 
 if TYPE_CHECKING:
+    from deltarule.derivation import Derivation, derive
     from deltarule.estimators import MLPClassifier, MLPRegressor
 
 
@@ -70,11 +71,14 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__, "__version__"})
 
 
-def __getattr__(name: str) -> Any:
-    if name in ("MLPClassifier", "MLPRegressor"):  # scikit-learn takes longer to import than all the rest
-        from deltarule import estimators
+_LATER = {  # imported when asked for: scikit-learn takes longer than all the rest, and few runs derive
+    "MLPClassifier": "estimators", "MLPRegressor": "estimators", "Derivation": "derivation", "derive": "derivation",
+}  # fmt: skip
 
-        return getattr(estimators, name)
+
+def __getattr__(name: str) -> Any:
+    if name in _LATER:
+        return getattr(import_module(f"deltarule.{_LATER[name]}"), name)
     if name == "__version__":  # looked up when asked: importlib.metadata takes as long as the rest
         from importlib.metadata import version
 

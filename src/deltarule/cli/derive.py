@@ -15,7 +15,6 @@ from deltarule.cli.named import (
     open_network,
     optimizer_of_run,
 )
-from deltarule.derivation import derive as write
 from deltarule.randomness import draw_seed
 
 __all__ = ["derive"]
@@ -47,6 +46,8 @@ def derive(
 
         deltarule derive runs/digits-1
     """
+    from deltarule.derivation import derive as write
+
     seed = draw_seed(seed)
     net = open_network(network, activation, output_activation, cost, seed)
     found = write(net, optimizer=optimizer or optimizer_of_run(network) or "sgd", seed=seed)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from deltarule.architecture import Architecture
-from deltarule.arrays import COMPLEX_STEP
 from deltarule.derivation import updates
 from deltarule.derivation.draft import Draft
 from deltarule.derivation.numbers import Verdict
-from deltarule.derivation.sample import DIFFERENCE, EPS
+from deltarule.derivation.sample import EPS, Places, entries
 from deltarule.derivation.symbols import Place, at_layer
 from deltarule.engines import textbook
 from deltarule.layers import Dense
@@ -119,9 +119,8 @@ class Batch:
         """∂C/∂θ from the gradients of the samples, one by one, and of the engine, against steps in θ."""
         n = self.n
         with np.errstate(all="ignore"):
-            one = Architecture(self.net.layers, input_shape=self.net.input_shape, cost=self.net.output.cost, time="sum")
             each = [
-                textbook.cost_and_gradient(one, n.theta, self.X[i : i + 1], self.t[i : i + 1], masks=n.masks)[1]
+                textbook.cost_and_gradient(n.net, n.theta, self.X[i : i + 1], self.t[i : i + 1], masks=n.masks)[1]
                 for i in range(M)
             ]
             right = np.tensordot(self.w, np.stack(each), 1) / self.total + self.decay
@@ -129,18 +128,17 @@ class Batch:
             noise = np.concatenate([g.ravel() for k in n.noise.gradients for g in k.values()])
             noise = abs(noise) * self.w.sum() / self.total + EPS * (np.abs(each).sum(axis=0) + abs(self.decay))
             places = n.places(n.theta.shape)
-            return n.against(right, engine, np.array([self._step(*place) for place in places]), places, noise)
+            truth = n.differences(lambda moved: self._costs(places, moved), entries(n.theta, places))
+            return n.against(right, engine, truth, places, noise)
 
-    def _step(self, k: int) -> float:
-        def cost(value: complex) -> complex:
-            theta = self.n.theta.astype(complex) if self.n.analytic else self.n.theta.copy()
-            theta[k] += value
-            return complex(textbook.evaluate(self.net, theta, self.X, self.t, weight_decay=DECAY, **self.given).cost)
-
-        if self.n.analytic:
-            return cost(1j * COMPLEX_STEP).imag / COMPLEX_STEP
-        e = DIFFERENCE
-        return (cost(-2 * e) - 8 * cost(-e) + 8 * cost(e) - cost(2 * e)).real / (12 * e)
+    def _costs(self, places: Places, moved: NDArray[Any]) -> NDArray[Any]:
+        """C for each moved entry of θ."""
+        theta, costs = self.n.theta.astype(moved.dtype), []
+        for place, entry in zip(places, moved):
+            theta[place], before = entry, theta[place]
+            costs.append(textbook.evaluate(self.net, theta, self.X, self.t, weight_decay=DECAY, **self.given).cost)
+            theta[place] = before
+        return np.array(costs)
 
     def matrices(self, stage: int) -> dict[str, Verdict]:
         """A dense layer's matrix form against the engine; "da" where there is a layer below."""

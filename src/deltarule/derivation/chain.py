@@ -9,7 +9,7 @@ import numpy as np
 from deltarule.activations import Identity, Softmax
 from deltarule.derivation.draft import Draft
 from deltarule.derivation.numbers import Verdict
-from deltarule.derivation.sample import entries, ours
+from deltarule.derivation.sample import activation_of, entries, ours
 from deltarule.derivation.symbols import Place, at_layer
 from deltarule.layers import RNN, Dense
 
@@ -106,7 +106,7 @@ def through_many(draft: Draft) -> list[int]:
 def _one(draft: Draft, stage: int) -> None:
     """∂C/∂z = ∂C/∂a · da/dz."""
     numbers, place = draft.numbers, Place.of(draft.numbers.net, stage)
-    q, f = numbers.at(stage), numbers.layer(stage).f
+    q, layer = numbers.at(stage), numbers.layer(stage)
     d, index = (r"\partial", "i") if not place.recurrent else ("d", "t,i")
     z, a = (at_layer(f"{symbol}_{{{index}}}", place) for symbol in ("z", "a"))
     if place.recurrent:
@@ -114,7 +114,7 @@ def _one(draft: Draft, stage: int) -> None:
     places = numbers.places(q.z.shape)[:SEEN]
     with np.errstate(all="ignore"):
         left = numbers.derivative(stage, "delta", places)
-        slopes = entries(f.derivative(q.z, q.after if place.recurrent else q.a), places)
+        slopes = entries(layer.f.derivative(q.z, activation_of(layer, q)), places)
         noise = entries(numbers.noise.deltas[stage - 1], places)
         found = numbers.verdict(numbers.derivative(stage, "da", places) * slopes, left, noise)
     draft.formula(rf"\frac{{{d} C}}{{{d} {z}}} = \frac{{{d} C}}{{{d} {a}}} \, \frac{{d {a}}}{{d {z}}}", verdict=found)

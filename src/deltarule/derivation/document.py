@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
-__all__ = ["TOLERANCE", "Block", "Formula", "Heading", "Math", "Paragraph", "Table", "Words", "words"]
+__all__ = ["TOLERANCE", "Block", "Formula", "Heading", "Math", "Paragraph", "Table", "Words", "gathered", "words"]
 
 TOLERANCE = 1e-9  # relative: of formulas in float64, against a complex step
 
@@ -69,6 +69,15 @@ class Formula(NamedTuple):
         known = self.error is not None and not math.isnan(self.error)
         found = f"relative error {self.error:.0e}" + ("" if self.ok else ", WRONG") if known else ""
         return "; ".join(filter(None, (self.shapes, found, self.remark)))
+
+
+def gathered(lines: Sequence[str], between: str = " ") -> str:
+    """The lines of a formula as one piece of LaTeX."""
+    if len(lines) == 1:
+        return lines[0]
+    # \\[...] and \\* would be LaTeX's own
+    rows = f" \\\\{between}".join("{}" + line if line.startswith(("[", "*")) else line for line in lines)
+    return rf"\begin{{gathered}}{between}{rows}{between}\end{{gathered}}"
 
 
 class Table(NamedTuple):

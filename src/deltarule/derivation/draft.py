@@ -12,14 +12,18 @@ from typing import Any, NamedTuple
 
 from deltarule.architecture import Architecture
 from deltarule.derivation.document import Block, Formula, Heading, Math, Paragraph, Table, Words, words
+from deltarule.derivation.forms.plain import plain
 from deltarule.derivation.numbers import Numbers, Verdict
+from deltarule.derivation.plainly import constants
 from deltarule.derivation.symbols import Place, at_layer
 from deltarule.layers import Layer
 from deltarule.layers.base import Equation, activation_equations
 from deltarule.network import Network
 from deltarule.optimizers import Optimizer
 
-__all__ = ["Checked", "Draft", "drawn", "equations_of", "products", "products_back", "shape_of", "symbol"]
+__all__ = [
+    "Checked", "Draft", "constants_text", "drawn", "equations_of", "products", "products_back", "shape_of", "symbol",
+]  # fmt: skip
 
 MOST_LAYERS, ENDS = 12, 4  # of more layers the first and the last few are written out
 LONGEST = 100  # signs of a network's spelling in the title
@@ -77,17 +81,11 @@ class Draft:
         if e.words:
             lead = [Math(at_layer(part.latex, place)) if isinstance(part, Math) else part for part in words(e.words)]
             self.blocks.append(Paragraph(tuple(lead)))
-        shapes = "; ".join(filter(None, [e.shapes, self.constants(stage) if e.name in ("activation", "state") else ""]))
+        own = constants_text(self.layers[stage - 1].f) if e.name in ("activation", "state") else ""
+        shapes = "; ".join(filter(None, [e.shapes, own]))
         latex = at_layer(e.latex, place)
         lines = latex.split(r", \quad ") if len(latex) > LONGEST_LINE else [latex]
         self.formula(*lines, shapes=shapes, verdict=found.verdict)
-
-    def constants(self, stage: int) -> str:
-        """Those of a layer's activation."""
-        from deltarule.derivation.forms.plain import plain
-        from deltarule.derivation.plainly import constants
-
-        return ", ".join(f"{plain(symbol)} = {value}" for symbol, value in constants(self.layers[stage - 1].f))
 
     # Layers, one after the other
 
@@ -131,6 +129,11 @@ class Draft:
         for e in equations_of(layer, self.net.shapes[stage - 1]):
             if wanted(e):
                 yield Checked(e, self.numbers.check(stage, e))
+
+
+def constants_text(thing: Any) -> str:
+    """The constants in the formula of an activation or a cost."""
+    return ", ".join(f"{plain(sign)} = {value}" for sign, value in constants(thing))
 
 
 def equations_of(layer: Layer, input_shape: Any) -> list[Equation]:

@@ -17,8 +17,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from deltarule.activations import Softmax
 from deltarule.derivation import plainly
-from deltarule.derivation.sample import EPS, MOVED, Sample, entries, ours
+from deltarule.derivation.sample import EPS, MOVED, Sample, activation_of, entries, ours, slope_of
 from deltarule.layers.base import Equation
 
 __all__ = ["Numbers", "Verdict"]
@@ -59,7 +60,8 @@ class Numbers(Sample):
                 seen = getattr(q, gives, None) if gives else None
                 return self.verdict(right, seen, noise) if right is not None and seen is not None else Verdict()
             if gives == "slope":
-                seen, (truth, places) = self.layer(stage).f.derivative(q.z, _activation(q)), self._slopes(stage, q)
+                layer = self.layer(stage)
+                seen, (truth, places) = layer.f.derivative(q.z, activation_of(layer, q)), self._slopes(stage, q)
             else:
                 seen = self.seen(self.way, stage, gives)
                 noise = self.seen(self.noise, stage, gives)
@@ -95,12 +97,12 @@ class Numbers(Sample):
         """The right-hand side; None where nobody knows how to compute it."""
         if equation.value is not None:
             return np.asarray(equation.value(q))
-        f = self.layer(stage).f
+        layer, f = self.layer(stage), self.layer(stage).f
         if not ours(f):
             return None
         if equation.gives in ("a", "after"):
             return np.asarray(plainly.F[f.name](f, q.z))
-        return np.asarray(plainly.SLOPE[f.name](f, q.z, _activation(q))) if equation.gives == "slope" else None
+        return slope_of(f, q.z, activation_of(layer, q)) if equation.gives == "slope" else None
 
     def _noise_of(self, stage: int, equation: Equation, q: Any) -> Any:
         """How far one rounding of every number in it moves the right-hand side of a formula."""
@@ -159,10 +161,8 @@ class Numbers(Sample):
         y, z, t = (np.reshape(a, (-1, K)) for a in (q.a, z, self.t))
         found = SimpleNamespace(y=y, z=z, t=t)
         found.dy = self._cost_slope(found)
-        if f.name in plainly.SLOPE and ours(f):
-            found.slope = plainly.SLOPE[f.name](f, z, y)
-        elif f.name != "softmax":
-            found.slope = f.derivative(z, y)
+        if not isinstance(f, Softmax):
+            found.slope = slope_of(f, z, y)
         return found
 
     def _cost_slope(self, q: Any) -> Array:
@@ -187,9 +187,3 @@ class Numbers(Sample):
             y[place] = entry
             costs.append(self.net.output.cost.value(y, q.t).sum())
         return np.array(costs)
-
-
-def _activation(q: Any) -> Array:
-    """a, of a recurrent layer h_t of every step."""
-    found: Array = q.after if hasattr(q, "after") else q.a
-    return found

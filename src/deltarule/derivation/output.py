@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from deltarule.activations import Identity
-from deltarule.derivation.draft import Draft
-from deltarule.derivation.forms.plain import plain
-from deltarule.derivation.plainly import constants
+from deltarule.derivation.draft import Draft, constants_text
 from deltarule.derivation.symbols import Place, at_layer, at_step
 from deltarule.layers import RNN
 from deltarule.layers.base import Equation
@@ -24,8 +22,7 @@ def cost(draft: Draft) -> None:
         )
     for e in pair.equations():
         if e.name == "cost" and pair.cost.equation:
-            own = ", ".join(f"{plain(sign)} = {value}" for sign, value in constants(pair.cost))
-            draft.formula(_shown(draft, e), shapes=own, verdict=draft.numbers.check_output(e))
+            draft.formula(_shown(draft, e), shapes=constants_text(pair.cost), verdict=draft.numbers.check_output(e))
         elif e.name == "from the net values" and not isinstance(pair.activation, Identity):
             draft.say(
                 "With {} in the last layer the engine computes it from the net values, by the same cost, so that "

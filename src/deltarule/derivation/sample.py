@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from deltarule.activations import Softmax
+from deltarule.activations import Activation, Softmax
 from deltarule.architecture import Architecture
 from deltarule.arrays import COMPLEX_STEP
 from deltarule.derivation import plainly
@@ -29,7 +29,7 @@ from deltarule.network import Network
 from deltarule.randomness import generator
 from deltarule.trace import Trace, not_finite
 
-__all__ = ["Sample", "entries", "ours"]
+__all__ = ["Sample", "activation_of", "entries", "ours", "slope_of"]
 
 STEPS = 3  # of a sequence that is drawn
 DRAWS = 10  # at most, until a sample reaches every layer
@@ -106,11 +106,10 @@ class Sample:
         if isinstance(layer, RNN):
             found["z"] = found["steps"]
         found = {"mask": None, **found, "delta": self.done.deltas[stage - 1][0], "da": None if da is None else da[0]}
-        f = layer.f
-        if not isinstance(f, Softmax):
-            a = found["after"] if isinstance(layer, RNN) else found["a"]
-            found["slope"] = plainly.SLOPE[f.name](f, found["z"], a) if ours(f) else f.derivative(found["z"], a)
-        return SimpleNamespace(**self.p[stage - 1] | found)
+        q = SimpleNamespace(**self.p[stage - 1] | found)
+        if not isinstance(layer.f, Softmax):
+            q.slope = slope_of(layer.f, q.z, activation_of(layer, q))
+        return q
 
     def context(self, stage: int) -> Context:
         """The mask of a dropout layer."""
@@ -146,8 +145,8 @@ class Sample:
         return self.differences(cost, entries(at, places))
 
     def _start(self, stage: int, gives: str) -> Array:
-        q, recurrent = self.at(stage), isinstance(self.layer(stage), RNN)
-        named: dict[str, Array] = {"delta": q.z, "da_prev": q.a_prev, "da": q.after if recurrent else q.a}
+        q = self.at(stage)
+        named: dict[str, Array] = {"delta": q.z, "da_prev": q.a_prev, "da": activation_of(self.layer(stage), q)}
         return named[gives] if gives in named else np.asarray(self.p[stage - 1][gives[1:]])
 
     def _cost_from(self, stage: int, gives: str, at: Array, places: Places, moved: Array) -> Array:
@@ -320,6 +319,17 @@ def _of(given: Trace) -> tuple[Array, Array]:
     if rows.dtype.kind in "iu":
         rows = np.eye(given.net.input_shape[-1] or 0)[rows]
     return rows.astype(np.float64), given.done.t.astype(np.float64)
+
+
+def slope_of(f: Activation, z: Array, a: Array) -> Array:
+    """f′(z) as its formula reads; of a user's as it computes it."""
+    return np.asarray(plainly.SLOPE[f.name](f, z, a) if ours(f) else f.derivative(z, a))
+
+
+def activation_of(layer: Layer, q: SimpleNamespace) -> Array:
+    """a of a layer's arrays; of a recurrent layer h_t of every step."""
+    found: Array = q.after if isinstance(layer, RNN) else q.a
+    return found
 
 
 def ours(thing: Any) -> bool:

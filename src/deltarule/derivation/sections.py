@@ -83,8 +83,9 @@ def _of_layers(draft: Draft) -> Iterator[Row]:
                 yield row("…", None, "layers {} to {} are folded", stage, draft.folded[-1])
             continue
         for name, shape in layer.parameter_shapes(net.shapes[stage - 1]).items():
-            sign = f"h^{{({stage})}}_0" if name == "h0" else at_layer(symbol(name), stage)
-            yield row(f"${sign}$", shape, "{} of layer {}, {}", MEANING.get(name, name), stage, layer)
+            yield row(
+                f"${at_layer(symbol(name), stage)}$", shape, "{} of layer {}, {}", MEANING.get(name, name), stage, layer
+            )
         place = Place.of(draft.numbers.net, stage)
         z, a, delta, m = (at_layer(sign, place) for sign in ("z", "a", r"\delta", "m"))
         own = net.shapes[stage] if not place.recurrent else (net.shapes[stage - 1][0], layer.state_size)

@@ -87,7 +87,7 @@ class Equation(NamedTuple):
     @property
     def forward(self) -> bool:
         """Whether it is of the way up."""
-        return self.gives != "delta" and self.gives != "slope" and not self.gives.startswith("d")
+        return not self.gives.startswith(("d", "slope"))
 
 
 @dataclass(frozen=True)

@@ -219,9 +219,8 @@ class _Written:
         self.rows, self.columns = pair("kernel", layer.kernel)
         image = None if input_shape is None else check_maps(layer, input_shape)[1:]
         self.margins = ((0, 0), (0, 0)) if image is None else layer.margins(image)
-        padded = layer.pad != 0 if image is None else self.margins != ((0, 0), (0, 0))
-        self.padded = padded
-        self.prev = (r"\tilde " if padded else "") + r"a_{\mathrm{prev},c}"
+        self.padded = layer.pad != 0 if image is None else self.margins != ((0, 0), (0, 0))
+        self.prev = (r"\tilde " if self.padded else "") + r"a_{\mathrm{prev},c}"
         self.kept = "" if layer.links is None else "; only kernels of linked maps are stored"
         self.linked = "" if layer.links is None else r" \,:\, T_{oc} = 1"
         self.seen = places(self.strides)
@@ -241,7 +240,7 @@ class _Written:
         (top, left), (bottom, right) = self.margins
         return [Equation(
             "margin",
-            r"\tilde a_{\mathrm{prev}} = \operatorname{pad}(a_{\mathrm{prev}})", "", "",
+            r"\tilde a_{\mathrm{prev}} = \operatorname{pad}(a_{\mathrm{prev}})",
             words=f"Behind a margin of {self.layer.border:g}: {top} and {bottom} rows above and below, {left} and "
             f"{right} columns left and right:",
         )]  # fmt: skip
@@ -250,12 +249,12 @@ class _Written:
         """At stride 1, what goes down is the wide convolution of δ."""
         if self.strides != (1, 1):
             return []
-        sum_ = r"\sum_{o" + self.linked + r"} \operatorname{pad}_0(\delta_o) \star \operatorname{rot180}(W_{oc})"
-        wide = r"\operatorname{crop}\left(SUM\right)" if self.padded else "SUM"
+        wide = r"\sum_{o" + self.linked + r"} \operatorname{pad}_0(\delta_o) \star \operatorname{rot180}(W_{oc})"
+        right = rf"\operatorname{{crop}}\left({wide}\right)" if self.padded else wide
         crop = "; crop cuts off the margin" * self.padded
         return [Equation(
             "rot180",
-            r"\frac{\partial C}{\partial a_{\mathrm{prev},c}} = " + wide.replace("SUM", sum_), "", "da_prev",
+            r"\frac{\partial C}{\partial a_{\mathrm{prev},c}} = " + right, "", "da_prev",
             self.turned_back,
             r"Forward the kernel slides as it is: cross-correlation, $\star$. What goes down is the wide convolution "
             rf"of $\delta$, behind a margin of zeros, {self.rows - 1} rows and {self.columns - 1} columns, with "

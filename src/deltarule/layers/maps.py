@@ -110,14 +110,14 @@ def patches(A: Any, size: Pair, stride: Pair) -> Any:
     return windows[..., :: stride[0], :: stride[1], :, :]
 
 
-def places(stride: Pair, u: str = "u", v: str = "v") -> str:
+def places(stride: Pair) -> str:
     """Where (u, v) of window y, x stands, in LaTeX.
 
     >>> places((2, 1))
     '[2y + u, x + v]'
     """
     (s, t) = ("" if n == 1 else str(n) for n in stride)
-    return f"[{s}y + {u}, {t}x + {v}]"
+    return f"[{s}y + u, {t}x + v]"
 
 
 def sizes(shape: Shape) -> str:

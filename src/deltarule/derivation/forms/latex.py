@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-from deltarule.derivation.document import Block, Formula, Heading, Math, Paragraph, Table, Words, printable
+from deltarule.derivation.document import Block, Formula, Heading, Math, Paragraph, Table, Words, gathered, printable
 from deltarule.derivation.forms.plain import SIGNS, plain
 
 __all__ = ["escaped", "text", "words"]
@@ -86,11 +86,8 @@ def _block(block: Block) -> str:
 
 
 def _formula(formula: Formula) -> str:
-    lines = list(map(_math, formula.lines))
-    if len(lines) > 1:  # a line's [...] or * is not that of the \\ before it
-        rows = " \\\\\n".join("{}" + line if line.startswith(("[", "*")) else line for line in lines)
-        lines = [f"\\begin{{gathered}}\n{rows}\n\\end{{gathered}}"]
-    shown = f"\\begin{{equation}}\\tag{{{formula.number}}}\n{lines[0]}\n\\end{{equation}}"
+    lines = gathered(list(map(_math, formula.lines)), "\n")
+    shown = f"\\begin{{equation}}\\tag{{{formula.number}}}\n{lines}\n\\end{{equation}}"
     style = r"\footnotesize" if formula.ok else r"\footnotesize\bfseries"
     return shown + (f"\n{{{style} ({formula.number}) {escaped(formula.note)}\\par}}" if formula.note else "")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from deltarule.derivation.document import Block, Formula, Heading, Math, Paragraph, Table, Words, printable
+from deltarule.derivation.document import Block, Formula, Heading, Math, Paragraph, Table, Words, gathered, printable
 
 __all__ = ["escaped", "text"]
 
@@ -36,7 +36,7 @@ def _block(block: Block) -> str:
         return _line(block.words)
     if isinstance(block, Formula):
         note = f"\n\n<sub>{escaped(block.note)}</sub>" if block.note else ""
-        return f"$${_stacked(block.lines)} \\tag{{{block.number}}}$${note}"
+        return f"$${gathered(block.lines)} \\tag{{{block.number}}}$${note}"
     return _table(block)
 
 
@@ -57,14 +57,6 @@ def _line(words: Words) -> str:
     if marker is None or found[0] in "\\$&" or (marker[1] and marker[2] not in ".)"):
         return found
     return f"{marker[1]}\\{found[marker.start(2) :]}"
-
-
-def _stacked(lines: Sequence[str]) -> str:
-    if len(lines) == 1:
-        return lines[0]
-    # \\[...] and \\* would be LaTeX's own
-    rows = r" \\ ".join("{}" + line if line.startswith(("[", "*")) else line for line in lines)
-    return rf"\begin{{gathered}} {rows} \end{{gathered}}"
 
 
 def _table(table: Table) -> str:
