@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 import deltarule as dr
-from deltarule import activations, costs, gradcheck
+from deltarule import activations, costs, differences, gradcheck
 from deltarule.activations import ACTIVATIONS, Softmax
 from deltarule.costs import COSTS
 from deltarule.engines import textbook
@@ -413,9 +413,9 @@ def example(made: Any, seed: int) -> tuple[dr.Network, dict[str, Any]]:
 
 def sample_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     """The sampled mode on small networks, with few samples and few directions."""
-    monkeypatch.setattr(gradcheck, "EVERY_ENTRY", 50)
-    monkeypatch.setattr(gradcheck, "SAMPLE", 6)
-    monkeypatch.setattr(gradcheck, "DIRECTIONS", 2)
+    monkeypatch.setattr(differences, "EVERY_ENTRY", 50)
+    monkeypatch.setattr(differences, "SAMPLE", 6)
+    monkeypatch.setattr(differences, "DIRECTIONS", 2)
 
 
 def sampled(found: dr.GradientCheck) -> bool:
@@ -512,7 +512,7 @@ def test_a_gradient_that_is_not_a_number_is_wrong(monkeypatch: pytest.MonkeyPatc
 
 def test_noise_that_overflows_excuses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     net, data = example(USUAL, 0)
-    monkeypatch.setattr(gradcheck._Rounding, "_within", lambda self, done, start: np.full(len(self.probe.u), np.inf))
+    monkeypatch.setattr(differences.Rounding, "_within", lambda self, done, start: np.full(len(self.probe.u), np.inf))
     assert dr.check_gradient(net, **data).ok
     monkeypatch.setattr(dr.Dense, "backward", backward(b=lambda b, *_: 2 * b)(dr.Dense.backward))
     assert not dr.check_gradient(net, **data, method="complex").ok

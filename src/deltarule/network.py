@@ -215,6 +215,12 @@ class Network(Architecture):
         """A network with weights of its own."""
         return self._with(self.layers, self.output.cost, self._theta.copy())
 
+    def astype(self, dtype: DTypeLike) -> Network:
+        """The same network in another precision, with weights of its own."""
+        made = self._with(self.layers, self.output.cost, self._theta.astype(_dtype(dtype)))
+        made.dtype = _dtype(dtype)
+        return made
+
     def _with(self, layers: Sequence[Layer], cost: Cost | None, theta: NDArray[Any]) -> Network:
         """A network of these layers that stands on θ (its beginning, where the layers are fewer)."""
         made = Network.__new__(Network)
