@@ -701,3 +701,17 @@ def test_no_false_alarm_where_the_gradient_vanishes(seed: int) -> None:
     for net, target in ((classes, labels), (curve, t)):
         found = dr.check_gradient(net, X, target)
         assert found.ok, str(found)
+
+
+@pytest.mark.parametrize("cost", ["squared error", "huber"])
+def test_networks_that_end_in_maps(cost: str) -> None:
+    net = dr.Network("1x4x4/conv(2,3,pad=1)/maxpool(2)", activation="tanh", cost=cost)
+    random = np.random.default_rng(0)
+    assert dr.check_gradient(net, random.normal(size=(2, 1, 4, 4)), random.normal(size=(2, 8)))
+
+
+@pytest.mark.parametrize("last", [False, True])
+def test_networks_that_end_in_a_recurrent_layer(last: bool) -> None:
+    net = dr.Network(f"seq(3)/rnn(2,last={last})")
+    random = np.random.default_rng(0)
+    assert dr.check_gradient(net, random.normal(size=(2, 4, 3)), random.normal(size=(2, 2) if last else (2, 4, 2)))

@@ -96,7 +96,7 @@ class Probe:
             return False
         a, b = self.evaluate(one), self.evaluate(other)
         pairs = [(_net_values(low), _net_values(high)) for low, high in zip(a.caches, b.caches)]
-        pairs.append((a.caches[-1].a - a.t, b.caches[-1].a - b.t))
+        pairs.append((_answers(a) - a.t, _answers(b) - b.t))
         return any(
             bool(np.any(np.sign(np.real(low) - p) != np.sign(np.real(high) - p)))
             for (low, high), points in zip(pairs, breakpoints)
@@ -107,6 +107,11 @@ class Probe:
         if index < self.net.size:
             return self.net.name_of(index)
         return f"x[{', '.join(map(str, np.unravel_index(index - self.net.size, self.shape)))}]"
+
+
+def _answers(done: textbook.Evaluation) -> NDArray[Any]:
+    """ŷ in the form of the targets: maps as rows."""
+    return np.reshape(done.caches[-1].a, done.t.shape)
 
 
 def _net_values(cache: Any) -> NDArray[Any]:
@@ -137,12 +142,14 @@ class Rounding:
 
     def _within(self, done: textbook.Pass, start: textbook.Evaluation) -> Vector:
         """Of every δ: f′ is known to one rounding of 1 (1 − a² near |a| = 1), not of f′; so is ŷ − t."""
-        net, y = self.probe.net, done.caches[-1].a
+        net, y = self.probe.net, _answers(start)
         p, gradients = net.split(self.probe.parts(self.probe.u)[0]), list[Gradients]()
         size = np.abs(y) + np.abs(start.t)
         if not net.output.canonical:
             size = size + np.abs(net.output.cost.derivative(y, start.t))
-        error = self._signs(size) * start.w[..., None] * size
+        error = np.reshape(self._signs(size) * start.w[..., None] * size, done.caches[-1].a.shape)
+        if net.layers[-1].state_size:  # what comes from the cost goes back through time
+            error = net.layers[-1].delta(p[-1], error, done.caches[-1])
         for k in reversed(range(len(net.layers))):
             da_error, g = net.layers[k].backward(p[k], error, done.caches[k])
             gradients.insert(0, {name: g[name] / start.total for name in g})
@@ -174,7 +181,8 @@ def picked(
         entries = np.arange(start, stop)
         if free.sum() > every and len(entries) > SAMPLE:
             top = start + np.argsort(-np.abs(analytic[start:stop]), kind="stable")[:largest]
-            entries = np.unique([*top, *random.choice(entries, SAMPLE - largest, replace=False)])
+            others = random.choice(np.setdiff1d(entries, top), SAMPLE - len(top), replace=False)
+            entries = np.sort([*top, *others])
         yield key, [Direction(probe.name_of(int(k)), int(k), 1.0) for k in entries]
     if free.sum() > every:
         directions = [np.where(free, random.standard_normal(n), 0.0) for _ in range(DIRECTIONS)]
