@@ -1,15 +1,17 @@
 """The documentation site: `pip install ".[docs]" && sphinx-build -W docs build/docs`.
 
-Derivations are written, and the gallery's scripts run, whenever the site is built.
+Derivations and explanations are written, and the gallery's scripts run, whenever the site is built.
 """
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from importlib.metadata import version as installed
 from pathlib import Path
 
+import numpy as np
 from docutils.nodes import SkipNode
 from sphinx.util.math import get_node_equation_number
 
@@ -18,6 +20,7 @@ from deltarule.derivation.forms.mathml import math
 
 HERE = Path(__file__).parent
 MADE = HERE / "made"  # by this file; not kept
+EXTRA = MADE / "extra"  # whole pages, that stand in the site as they are
 
 project = "deltarule"
 copyright = "the authors of deltarule"
@@ -27,7 +30,8 @@ html_math_renderer = "mathml"
 myst_enable_extensions = ["dollarmath", "amsmath"]
 myst_heading_anchors = 3
 myst_dmath_double_inline = True
-exclude_patterns = ["picture.py"]
+exclude_patterns = ["picture.py", "made/extra"]
+html_extra_path = ["made/extra"]
 html_theme = "furo"
 html_title = "deltarule"
 autodoc_member_order = "bysource"
@@ -87,6 +91,57 @@ def gallery() -> None:
     (MADE / "gallery.md").write_text("\n".join(parts), encoding="utf-8")
 
 
+def explained() -> None:
+    """Three networks explained, each a page and pictures of it where there is a browser."""
+    shown = ["# Pages to step through\n"]
+    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    for name, (title, explanation, step) in examples().items():
+        if not explanation.ok:
+            raise RuntimeError(f"{title}: finite differences do not agree with a gradient")
+        page = explanation.save(EXTRA / "explained" / f"{name}.html")
+        link = f'<a href="../explained/{name}.html">Open the page</a>'
+        shown.append(f"## {title}\n\n{link}, {page.stat().st_size / 1e6:.1f} MB.\n")
+        for picture, words in photographed(browser, page, step) if browser else ():
+            shown.append(f"![{title}, {words}]({picture})\n")
+    (MADE / "pages.md").write_text("\n".join(shown), encoding="utf-8")
+
+
+def examples():
+    """A first network, LeNet-5 on one of scikit-learn's digits, and a recurrent network with twenty steps."""
+    iris, digits = dr.data.read("iris"), dr.data.read("digits")
+    small = dr.Network("4/5/3", activation="sigmoid", preprocessing=dr.data.Preprocessing.fit(iris.X, iris.targets))
+    dr.train(small, iris.X, iris.targets, epochs=20, verbose=False)
+    lenet5 = dr.nets.lenet5()
+    seven = np.zeros((1, 28, 28))
+    seven[0, 2:26, 2:26] = np.kron(np.reshape(digits.X[7], (8, 8)), np.ones((3, 3))) / 16
+    T = 20
+    x = np.sin(np.arange(T) / 2)[:, None] * np.ones(2)
+    rnn = dr.Network("seq(2)/rnn(6)/2")
+    small_page = dr.explain(small, iris.X[60], iris.targets[60], learning_rate=0.5, health=(iris.X, iris.targets),
+                            columns=["sepal length", "sepal width", "petal length", "petal width"])  # fmt: skip
+    return {
+        "iris": ("A first network, 4/5/3", small_page, "1.delta"),
+        "lenet5": ("LeNet-5", dr.explain(lenet5, seven, 7, learning_rate=0.01), "3.z"),
+        "rnn": ("A recurrent network, twenty steps", dr.explain(rnn, x, (x[:, 0] > 0).astype(int)), "1.delta"),
+    }
+
+
+def photographed(browser, page, step):
+    """Pictures of a page: light and dark, wide and narrow."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as play:
+        chromium = play.chromium.launch(executable_path=browser, args=["--no-sandbox"])
+        for scheme, width, height in (("light", 1280, 900), ("dark", 1280, 900), ("light", 390, 844)):
+            opened = chromium.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
+            opened.goto(f"{page.resolve().as_uri()}#step={step}")
+            opened.wait_for_selector("article.step")
+            name = f"{page.stem}-{scheme}-{width}.png"
+            opened.screenshot(path=MADE / name)
+            yield name, f"{scheme}, {'wide' if width > 600 else 'narrow'}"
+        chromium.close()
+
+
 def plain_signs(app, what, name, thing, options, lines) -> None:
     """|e| and x_ are mathematics in our docstrings, and no markup."""
     lines[:] = [re.sub(r"(?<=[^\W`])_(?![\w`])", r"\\_", line.replace("|", r"\|")) for line in lines]
@@ -115,7 +170,7 @@ def displayed(self, node) -> None:
 def setup(app) -> None:
     """Sphinx calls it."""
     app.add_html_math_renderer("mathml", (inline, None), (displayed, None))
-    MADE.mkdir(exist_ok=True)
-    app.connect("builder-inited", lambda _: (derivations(), gallery()))
+    (EXTRA / "explained").mkdir(parents=True, exist_ok=True)
+    app.connect("builder-inited", lambda _: (derivations(), gallery(), explained()))
     app.connect("autodoc-process-docstring", plain_signs)
     app.connect("source-read", links)

@@ -26,8 +26,9 @@ FLOORS = [  # from the ground up; a module's floor is that of the longest prefix
     {"inputs", "octave", "scores"},
     {"network"},
     {"loading", "nets"},
-    {"training", "minimize", "gradcheck", "trace", "derivation", "writing"},
-    {"estimators"},
+    {"differences"},
+    {"training", "minimize", "gradcheck", "trace", "derivation", "writing", "diagnosis"},
+    {"estimators", "explanation"},
     {"bench"},
     {"cli", "__init__"},
 ]

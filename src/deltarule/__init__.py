@@ -64,15 +64,20 @@ from deltarule.writing import generate
 
 if TYPE_CHECKING:
     from deltarule.derivation import Derivation, derive
+    from deltarule.diagnosis import Diagnosis, diagnose
     from deltarule.estimators import MLPClassifier, MLPRegressor
+    from deltarule.explanation import Explanation, explain
+    from deltarule.training.diagnose import Diagnose
 
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__, "__version__"})
 
 
-_LATER = {  # imported when asked for: scikit-learn takes longer than all the rest, and few runs derive
+_LATER = {  # imported when asked for: scikit-learn takes longer than all the rest, and few runs derive or explain
     "MLPClassifier": "estimators", "MLPRegressor": "estimators", "Derivation": "derivation", "derive": "derivation",
+    "Diagnosis": "diagnosis", "diagnose": "diagnosis", "Explanation": "explanation", "explain": "explanation",
+    "Diagnose": "training.diagnose",
 }  # fmt: skip
 
 
@@ -102,10 +107,13 @@ __all__ = [
     "DeltaruleError",
     "Dense",
     "Derivation",
+    "Diagnose",
+    "Diagnosis",
     "DivergenceError",
     "Dropout",
     "EarlyStopping",
     "EngineInfo",
+    "Explanation",
     "ExponentialDecay",
     "FileFormatError",
     "GradientCheck",
@@ -141,7 +149,9 @@ __all__ = [
     "batches",
     "check_gradient",
     "derive",
+    "diagnose",
     "engine_info",
+    "explain",
     "generate",
     "hessian_vector_product",
     "load",

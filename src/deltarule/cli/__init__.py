@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from deltarule.cli import bench, check, derive, evaluate, generate, info, predict, train
+from deltarule.cli import bench, check, derive, evaluate, explain, generate, info, predict, train
 from deltarule.errors import DeltaruleError
 
 __all__ = ["app", "main"]
@@ -23,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (train, evaluate, predict, generate, check, derive, info, bench):
+for module in (train, evaluate, predict, generate, check, derive, explain, info, bench):
     app.command()(getattr(module, module.__name__.rpartition(".")[2]))
 
 

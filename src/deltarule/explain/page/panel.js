@@ -1,0 +1,143 @@
+// What is shown of a step: its words and formulas, its arrays side by side, and the equation of the number pointed at.
+
+import { check, differenceAt } from "./checks.js";
+import { element } from "./dom.js";
+import { drawn } from "./drawn.js";
+import { explain } from "./entries.js";
+import { formulas } from "./formulas.js";
+import { exact, text } from "./numbers.js";
+import { meaning, sign } from "./symbols.js";
+import { view } from "./view.js";
+
+const OPEN_AT_ONCE = 12; // arrays; of a step with more, those of each layer are unfolded when asked for
+
+/** The panel of one step: { element, point(array, index), release() }. `say(text)` reaches the screen reader. */
+export function panel(story, step, say) {
+  const views = new Map();
+  let pinned = null;
+  let told = null;
+  const equation = element("section", { class: "pointed", "aria-label": "The equation of one number" });
+  const arrays = element("div", { class: "arrays" });
+  const shown = step.shows.filter(({ array }) => story.array(array));
+
+  function build({ array: name, role }) {
+    const array = story.array(name);
+    const made = view(story, array, {
+      label: `${sign(story, name)}, ${meaning(story, name)}`,
+      role,
+      onPoint: (index) => pinned ?? tell(name, index),
+      onLeave: () => pinned ?? rest(),
+      onPick: (index) => pin(name, index),
+    });
+    views.set(name, made);
+    made.element.dataset.array = name;
+    return made.element;
+  }
+
+  if (shown.length > OPEN_AT_ONCE) arrays.append(...folded(story, shown, build));
+  else arrays.append(...shown.map(build));
+
+  function pin(name, index) {
+    pinned = null;
+    tell(name, index);
+    pinned = { name, index };
+    equation.classList.add("pinned");
+  }
+
+  function release() {
+    if (!pinned) return;
+    pinned = null;
+    equation.classList.remove("pinned");
+    rest();
+  }
+
+  /** Show the equation of an entry, and light what it came from. */
+  function tell(name, index) {
+    told = { name, index };
+    for (const one of views.values()) one.clear();
+    const found = explain(story, name, index);
+    views.get(name)?.light([index], "point");
+    for (const [array, indexes] of byArray(found?.sources ?? [])) views.get(array)?.light(indexes, "source");
+    equation.replaceChildren(...entry(story, name, index, found));
+    say(found?.text ?? `${sign(story, name)} ${place(index)} = ${text(story.array(name).at(...index), 6)}`);
+  }
+
+  /** Where nothing is pointed at: the largest entry of the result. */
+  function rest() {
+    const results = shown.filter(({ role, array }) => role === "result" && views.has(array));
+    const name = (results.at(-1) ?? shown.at(-1))?.array;
+    if (!name || !views.has(name)) return;
+    const { data } = story.array(name);
+    let largest = 0;
+    for (let k = 1; k < data.length; k += 1) if (Math.abs(data[k]) > Math.abs(data[largest])) largest = k;
+    tell(name, story.array(name).index(largest));
+  }
+
+  const checked = step.check && !story.whatIf ? check(story, step.check, (name, index) => pin(name, index)) : null;
+  const stale = step.check && story.whatIf
+    ? element("p", { class: "note" }, "Finite differences were taken of the original cost; reset “What if” to see them.")
+    : null;
+  equation.addEventListener("pointerover", ({ target }) => single(target.closest(".term")));
+
+  /** A number of the equation: the one entry that it is. */
+  function single(term) {
+    for (const one of views.values()) one.clear("point");
+    if (term) views.get(term.dataset.array)?.light([term.dataset.index.split(",").filter(Boolean).map(Number)], "point");
+    else if (told) views.get(told.name)?.light([told.index], "point");
+  }
+
+  const made = element(
+    "article",
+    { class: `step ${step.phase}` },
+    element("h2", { tabindex: "-1" }, step.title),
+    element("div", { class: "said" }, element("p", { class: "words" }, step.words), formulas(step)),
+    arrays,
+    equation,
+    checked,
+    stale,
+  );
+  return { element: made, point: pin, release, rest };
+}
+
+/** Arrays of a step with very many, layer by layer, each unfolded when asked for. */
+function folded(story, shown, build) {
+  const layers = new Map();
+  for (const one of shown) {
+    const stage = Number(one.array.split(".")[0]);
+    layers.set(stage, [...(layers.get(stage) ?? []), one]);
+  }
+  return [...layers].map(([stage, own], k) => {
+    const inside = element("div", { class: "arrays" });
+    const unfold = () => details.open && !inside.childElementCount && inside.append(...own.map(build));
+    const details = element(
+      "details",
+      { toggle: unfold, open: k === 0 },
+      element("summary", {}, `Layer ${stage}: ${story.layer(stage).text}`),
+      inside,
+    );
+    if (k === 0) unfold();
+    return details;
+  });
+}
+
+function byArray(sources) {
+  const found = new Map();
+  for (const { array, index } of sources) {
+    if (!found.has(array)) found.set(array, []);
+    found.get(array).push(index);
+  }
+  return found;
+}
+
+const place = (index) => (index.length ? `[${index.map((i) => i + 1).join(", ")}]` : "");
+
+/** An entry's equation, its value in full, and its finite difference. */
+function entry(story, name, index, found) {
+  const value = story.array(name).at(...index);
+  const difference = story.whatIf ? undefined : differenceAt(story, name, index);
+  return [
+    found ? drawn(found.lines) : element("p", {}, `${sign(story, name)} ${place(index)} is given.`),
+    element("p", { class: "exact" }, `${exact(value)}`),
+    difference === undefined ? null : element("p", { class: "exact" }, `by finite differences ${exact(difference)}`),
+  ].filter(Boolean);
+}

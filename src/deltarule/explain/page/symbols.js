@@ -1,0 +1,44 @@
+// The names of arrays as mathematics writes them: "2.dW" is ∂C/∂W⁽²⁾; and what they are, in words.
+
+const RAISED = { 0: "⁰", 1: "¹", 2: "²", 3: "³", 4: "⁴", 5: "⁵", 6: "⁶", 7: "⁷", 8: "⁸", 9: "⁹" };
+const SIGNS = { omega: "ω", h0: "h₀", delta: "δ", slope: "f′(z)", da: "∂C/∂a", mean: "mean", mask: "m", before: "h₋" };
+const WHOLE = { x: "x", t: "t", C: "C", costs: "C of every step", C_after: "C after the step", dx: "∂C/∂x" };
+
+const raised = (stage) => `⁽${[...String(stage)].map((digit) => RAISED[digit]).join("")}⁾`;
+
+/** An array's name taken apart: layer, own name, whether it is after the update. */
+export function parts(name) {
+  const [stage, own, after] = name.split(".");
+  return own === undefined ? { stage: 0, own: stage } : { stage: Number(stage), own, after: after === "new" };
+}
+
+/** The sign of an array, "W⁽²⁾". */
+export function sign(story, name) {
+  const { stage, own, after } = parts(name);
+  if (!stage) return WHOLE[own] ?? own;
+  const layer = story.layer(stage);
+  const up = raised(stage);
+  const hidden = layer.kind === "rnn" ? "h" : "a";
+  if (after) return `${SIGNS[own] ?? own}${up} after`;
+  if (own === "a") return `${hidden}${up}`;
+  if (own === "da") return `∂C/∂${hidden}${up}`;
+  if (own === "before") return `h${up} one step before`;
+  if (own === "slope") return `f′(z${up})`;
+  if (own.startsWith("d") && layer.parameters.includes(own.slice(1))) return `∂C/∂${SIGNS[own.slice(1)] ?? own.slice(1)}${up}`;
+  return `${SIGNS[own] ?? own}${up}`;
+}
+
+/** What an array is, in a few words. */
+export function meaning(story, name) {
+  const { stage, own, after } = parts(name);
+  const layer = stage ? story.layer(stage) : null;
+  if (after) return "after the update";
+  if (stage && layer.parameters.includes(own)) return own === "b" ? "biases" : own === "h0" ? "first state" : "weights";
+  if (own === "a" && stage === story.layers.length) return "the answer ŷ";
+  const known = {
+    x: layer === null && story.layers[0].tokens ? "tokens" : "input", t: "target", C: "cost", costs: "costs", C_after: "cost",
+    dx: "gradient", z: "net values", a: layer?.kind === "rnn" ? "states" : "activations", delta: "errors",
+    slope: "slopes", da: "from above", mean: "means", mask: "dropout mask", before: "states",
+  };
+  return known[own] ?? "gradient";
+}

@@ -1,0 +1,455 @@
+"""The page in a browser: every step, pointing, keys, values read back, what if, names that mean harm, paper."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import deltarule as dr
+from deltarule.explanation import explain
+from deltarule.optimizers import OPTIMIZERS
+from explanation.cases import CASES
+from explanation.test_story import arrays
+
+Visit = Callable[..., Any]
+
+STORY = """
+  const { Story } = await import("deltarule/story");
+  const { updated } = await import("deltarule/update");
+  const read = Story.read(document.getElementById("story").textContent);
+  const story = read.replaced(updated(read));
+"""
+READ_BACK = f"""async () => {{{STORY}
+  return Object.fromEntries(story.arrayNames.map((n) => [n, [story.array(n).shape, [...story.array(n).data].map(String)]]));
+}}"""
+ALL_ENTRIES = f"""async () => {{{STORY}
+  const {{ explain }} = await import("deltarule/entries");
+  const found = {{}};
+  for (const name of story.arrayNames) {{
+    const array = story.array(name);
+    found[name] = [...array.data.keys()].map((k) => {{
+      const e = explain(story, name, array.index(k));
+      return e && [String(e.value), String(e.size), e.sources.length];
+    }});
+  }}
+  return found;
+}}"""
+WHAT_IF = f"""async ([t, eta]) => {{{STORY}
+  const {{ possible, recomputed }} = await import("deltarule/whatif");
+  if (!possible(story)) return null;
+  const other = recomputed(story, {{ t, eta }});
+  return Object.fromEntries(other.arrayNames.map((n) => [n, [other.array(n).shape, [...other.array(n).data].map(String)]]));
+}}"""
+SOURCES = f"""async ([name, index]) => {{{STORY}
+  const {{ explain }} = await import("deltarule/entries");
+  return explain(story, name, index).sources.map(({{ array, index }}) => [array, index]);
+}}"""
+CONTRAST = """() => {
+  const light = (c) => { const v = c / 255; return v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; };
+  const luminance = (text) => {
+    const [r, g, b] = text.match(/[\\d.]+/g).map(Number);
+    return 0.2126 * light(r) + 0.7152 * light(g) + 0.0722 * light(b);
+  };
+  const worst = [...document.querySelectorAll("td.view-cell")].map((cell) => {
+    const { color, backgroundColor } = getComputedStyle(cell);
+    if (backgroundColor === "rgba(0, 0, 0, 0)") return 21;
+    const [a, b] = [luminance(color), luminance(backgroundColor)].sort((x, y) => y - x);
+    return (a + 0.05) / (b + 0.05);
+  });
+  return [worst.length, Math.min(21, ...worst)];
+}"""
+
+
+def number(text: str) -> float:
+    return float(text.replace("Infinity", "inf").replace("NaN", "nan"))
+
+
+def numbers(found: Any) -> Any:
+    shape, values = found
+    return np.array([number(v) for v in values]).reshape(shape)
+
+
+def explained(case: str) -> Any:
+    net, x, t, settings = CASES[case]()
+    return explain(net, x, t, **settings)
+
+
+def cell(page: Any, array: str, k: int) -> Any:
+    return page.locator(f'figure[data-array="{array}"] td[data-k="{k}"]')
+
+
+def lit(page: Any, kind: str = "source") -> set[tuple[str, int]]:
+    found = page.locator(f"article figure td.view-{kind}")
+    pairs = found.evaluate_all("(cells) => cells.map((c) => [c.closest('figure').dataset.array, Number(c.dataset.k)])")
+    return {(name, k) for name, k in pairs}
+
+
+def title(page: Any) -> str:
+    return str(page.locator("article.step > h2").inner_text())
+
+
+# Every step, every number
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_step_is_shown_and_every_array_is_read_back_bit_for_bit(case: str, visit: Visit) -> None:
+    found = explained(case)
+    page, story = visit(found), found.story
+    own = {name: numbers(values) for name, values in page.evaluate(READ_BACK).items()}
+    for name, values in arrays(story).items():
+        np.testing.assert_array_equal(own[name], values, err_msg=name)
+    for k, step in enumerate(story["steps"]):
+        assert title(page) == step["title"]
+        assert page.url.endswith(f"#step={step['id']}")
+        assert step["words"] in page.locator("article").inner_text()
+        assert page.locator("article .formula").count() == len(step["formulas"])
+        assert page.locator("article .formula math").count() == len(step["formulas"])
+        shown = {a["array"] for a in step["shows"]}
+        figures = page.locator("article figure").evaluate_all("(all) => all.map((f) => f.dataset.array)")
+        assert set(figures) <= shown
+        if step["id"] != "update":
+            assert set(figures) == {name for name in shown if name in own}
+        assert page.locator(".check").count() == (step["check"] is not None)
+        assert page.locator(".check.wrong").count() == 0
+        assert page.locator(".pointed").inner_text().strip()
+        assert f"{k + 1} of {len(story['steps'])}" in page.locator(".count").inner_text()
+        page.keyboard.press("ArrowRight")
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_entry_is_what_its_equation_says(case: str, visit: Visit) -> None:
+    """The equation's value, from the entries it names, is the engine's number to 1e-12 of the size of its terms."""
+    found = explained(case)
+    page = visit(found)
+    own = {name: numbers(values) for name, values in page.evaluate(READ_BACK).items()}
+    given = {"x", "t"} | {name for name in own if name.endswith((".check", ".places", ".before", ".mask"))}
+    given |= {"C_after"} | {f"{layer['stage']}.{p}" for layer in found.story["layers"] for p in layer["parameters"]}
+    entries = page.evaluate(ALL_ENTRIES)
+    for name in set(own) - given:
+        assert None not in entries[name], name
+        value, size = (np.array([number(e[k]) for e in entries[name]]) for k in (0, 1))
+        assert (np.abs(value - own[name].ravel()) <= 1e-12 * np.maximum(size, 1e-300)).all(), name
+        assert all(e[2] > 0 or v == 0 for e, v in zip(entries[name], value)), name
+    for name in given - {"C_after"}:
+        if name in entries and not name.endswith((".before", ".check", ".places")):
+            assert set(map(str, entries[name])) <= {"None"}, name
+
+
+@pytest.mark.parametrize("rule", OPTIMIZERS)
+def test_the_page_updates_as_the_optimiser_does(rule: str, visit: Visit) -> None:
+    net = dr.Network("3/4/dropout(0.5)/2", activation="tanh", dtype="float64")
+    page = visit(explain(net, [1.0, 2.0, -1.0], 1, optimizer=rule, learning_rate=0.03, weight_decay=0.1))
+    own = page.evaluate(READ_BACK)
+    _, g = net.cost_and_gradient([1.0, 2.0, -1.0], 1, weight_decay=0.1)
+    kind = dr.optimizers.optimizer(rule)
+    theta, _ = kind.update(net.theta, g, kind.begin(net.theta), 0.03, 1, net.decayed)
+    for slot in net.slots:
+        expected = theta[slot.start : slot.stop].reshape(slot.shape)
+        np.testing.assert_allclose(numbers(own[f"{slot.key}.new"]), expected, rtol=1e-12, atol=1e-15)
+
+
+def test_cells_show_their_numbers(visit: Visit) -> None:
+    found = explained("dense")
+    page = visit(found, "1.dW")
+    own = arrays(found.story)
+    for name in ("1.delta", "x", "1.dW"):
+        for k, value in enumerate(own[name].ravel()):
+            text = cell(page, name, k).inner_text().replace("−", "-")
+            assert float(text) == pytest.approx(value, abs=6e-4), name
+
+
+# Pointing
+
+
+def test_pointing_at_a_net_value_shows_its_equation_and_lights_the_row_of_w(visit: Visit) -> None:
+    found = explained("dense")
+    page, own = visit(found, "1.z"), arrays(found.story)
+    cell(page, "1.z", 2).hover()
+    assert lit(page) == {("1.W", 8 + k) for k in range(4)} | {("x", k) for k in range(4)} | {("1.b", 2)}
+    assert lit(page, "point") == {("1.z", 2)}
+    shown = page.locator(".pointed").inner_text().replace("−", "-")
+    for value in (*own["1.W"][2], *own["x"]):
+        assert f"{value:.4f}".rstrip("0").rstrip(".") in shown
+    assert repr(float(own["1.z"][2])) in shown
+
+
+@pytest.mark.parametrize(
+    ("case", "name", "index", "expected"),
+    [
+        ("dense", "2.dW", [1, 3], [("2.delta", [1]), ("1.a", [3])]),
+        ("dense", "1.delta", [3], [("1.slope", [3]), ("1.da", [3])]),
+        ("dense", "1.da", [3], [(n, i) for k in range(3) for n, i in (("2.W", [k, 3]), ("2.delta", [k]))]),
+        ("dense", "2.a", [0], [("2.z", [k]) for k in range(3)]),
+        ("conv", "1.z", [1, 2, 1], [("1.b", [1]), *[(n, i) for c in range(2) for u in range(3) for v in range(3)
+            for n, i in (("1.W", [1, c, u, v]), ("x", [c, 3 + u, 1 + v]))]]),
+        ("links", "2.mean", [1, 1, 2], [("1.a", [1, 2 + u, 4 + v]) for u in range(2) for v in range(2)]),
+        ("links", "3.a", [2, 0, 1], [("2.a", [2, u, 1 + v]) for u in range(2) for v in range(2)]),
+        ("links", "1.z", [0, 0, 0], [("1.b", [0]), *[(n, i) for u in range(3) for v in range(3)
+            for n, i in (("1.W", [0, u, v]), ("x", [0, u, v]))]]),
+        ("rnn", "1.z", [7, 2], [("1.b", [2]), *[(n, i) for k in range(5) for n, i in (("1.U", [2, k]), ("1.before", [7, k]))],
+            *[(n, i) for k in range(4) for n, i in (("1.W", [2, k]), ("x", [7, k]))]]),
+        ("rnn", "1.delta", [7, 2], [("1.slope", [7, 2]), ("1.da", [7, 2]),
+            *[(n, i) for k in range(5) for n, i in (("1.U", [k, 2]), ("1.delta", [8, k]))]]),
+        ("text", "1.z", [3, 1], [("1.b", [1]), ("1.W", [1, 3]), ("x", [3]),
+            *[(n, i) for k in range(6) for n, i in (("1.U", [1, k]), ("1.before", [3, k]))]]),
+    ],
+)  # fmt: skip
+def test_what_an_entry_came_from(case: str, name: str, index: list[int], expected: Any, visit: Visit) -> None:
+    page = visit(explained(case))
+    found = {(array, tuple(place)) for array, place in page.evaluate(SOURCES, [name, index])}
+    wanted = {(array, tuple(place)) for array, place in expected}
+    copied = {(a.replace("before", "a"), (i[0] - 1, *i[1:])) for a, i in wanted if a.endswith("before")}
+    assert found == wanted | copied  # h_{t−1} is lit where the layer reads it, and where it was computed
+
+
+def test_a_click_keeps_an_equation_and_escape_lets_it_go(visit: Visit) -> None:
+    page = visit(explained("dense"), "1.z")
+    cell(page, "1.z", 1).click()
+    kept = page.locator(".pointed").inner_text()
+    cell(page, "1.z", 3).hover()
+    assert page.locator(".pointed").inner_text() == kept
+    assert page.locator(".pointed.pinned").count() == 1
+    page.keyboard.press("Escape")
+    assert page.locator(".pointed.pinned").count() == 0
+    cell(page, "1.z", 4).hover()
+    assert page.locator(".pointed").inner_text() != kept
+
+
+def test_a_number_of_the_equation_lights_the_entry_it_is(visit: Visit) -> None:
+    page = visit(explained("dense"), "1.z")
+    cell(page, "1.z", 1).click()
+    page.locator('.pointed .term[data-array="1.W"]').first.hover()
+    assert lit(page, "point") == {("1.W", 4)}
+
+
+def test_finite_differences_stand_beside_an_entry(visit: Visit) -> None:
+    found = explained("dense")
+    page, own = visit(found, "2.dW"), arrays(found.story)
+    cell(page, "2.dW", 7).hover()
+    assert repr(float(own["2.dW.check"][7])).replace("-", "−") in page.locator(".pointed").inner_text()
+    assert "All 15 entries agree" in page.locator(".check").inner_text()
+    page.locator(".check tbody button").first.click()
+    assert page.locator(".pointed.pinned").count() == 1
+
+
+def test_a_gradient_that_is_wrong_is_marked(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
+    right = dr.Dense.backward
+    monkeypatch.setattr(dr.Dense, "backward", lambda s, p, d, c: (right(s, p, d, c)[0], {
+        name: 1.01 * g for name, g in right(s, p, d, c)[1].items()}))  # fmt: skip
+    page = visit(explain(dr.Network("3/4/2"), [1.0, 2.0, -1.0], 1), "2.dW")
+    assert "do NOT agree" in page.locator(".check.wrong").inner_text()
+
+
+# Ways through the steps
+
+
+def test_keys_buttons_list_and_links(visit: Visit) -> None:
+    found = explained("dense")
+    page, titles = visit(found, "cost"), [step["title"] for step in found.story["steps"]]
+    assert title(page) == "The cost C"
+    for key, k in (("ArrowRight", 6), ("ArrowLeft", 5), ("End", 14), ("ArrowRight", 14), ("Home", 0), ("ArrowLeft", 0)):
+        page.keyboard.press(key)
+        assert title(page) == titles[k]
+    page.get_by_role("button", name="Next step").click()
+    assert title(page) == titles[1]
+    page.get_by_label("Step", exact=True).select_option("4")
+    assert title(page) == titles[4]
+    page.get_by_role("link", name="Layer 1: δ").click()
+    assert title(page) == "Layer 1: δ"
+    assert page.url.endswith("#step=1.delta")
+    page.evaluate("() => { location.hash = '#step=no-such-step' }")
+    assert title(page) == "Layer 1: δ"
+
+
+def test_play_goes_on_by_itself_and_pauses(visit: Visit) -> None:
+    page = visit(explained("dense"), "update")
+    page.clock.install()
+    page.get_by_role("button", name="Play").click()
+    page.clock.run_for(3100)
+    assert title(page) == "The cost after the step"
+    assert page.get_by_role("button", name="Play").count() == 1  # it has come to the end
+    page.keyboard.press("p")  # and begins anew
+    assert title(page) == "The input"
+    page.clock.run_for(6100)
+    assert title(page) == "Layer 1: activations a"
+    page.get_by_role("button", name="Pause").click()
+    page.clock.run_for(9000)
+    assert title(page) == "Layer 1: activations a"
+
+
+def test_arrows_within_an_array_move_its_cursor_and_speak(visit: Visit) -> None:
+    page = visit(explained("dense"), "1.dW")
+    cell(page, "1.dW", 0).focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowDown")
+    assert title(page) == "Layer 1: ∂C/∂W"
+    assert lit(page, "point") == {("1.dW", 5)}
+    assert lit(page) == {("1.delta", 1), ("x", 1)}
+    said = page.locator(".live").inner_text()
+    assert "=" in said
+    assert page.locator(".live").get_attribute("aria-live") == "polite"
+
+
+def test_the_drawing_leads_to_its_layers(visit: Visit) -> None:
+    page = visit(explained("dense"))
+    page.locator("svg [role=button]").nth(1).click()
+    assert title(page).startswith("Layer")
+    page.locator("svg [role=button]").last.focus()
+    page.keyboard.press("Enter")
+    assert title(page) != "The input"
+
+
+# What if
+
+
+def outcome(net: dr.Network, x: Any, t: Any, settings: dict[str, Any]) -> dict[str, Any]:
+    return arrays(explain(net, x, t, **settings).story)
+
+
+@pytest.mark.parametrize("case", ["dense", "regression", "jacobian", "one output", "counts", "dropout", "large"])
+def test_what_if_gives_python_s_numbers(case: str, visit: Visit) -> None:
+    net, x, t, settings = CASES[case]()
+    other = {"dense": 0, "regression": [1.5, 0.25], "jacobian": 0, "one output": 0, "counts": [0, 5], "dropout": 2,
+             "large": 9}[case]  # fmt: skip
+    expected = outcome(net, x, other, settings | {"learning_rate": 0.037})
+    found = visit(explain(net, x, t, **settings)).evaluate(WHAT_IF, [expected["t"].tolist(), 0.037])
+    for name, values in expected.items():
+        if not name.endswith((".check", ".places")):
+            worst = np.abs(numbers(found[name]) - values).max()
+            assert worst <= 1e-12 * max(np.abs(values).max(), 1e-300), name
+
+
+def test_what_if_by_its_form(visit: Visit) -> None:
+    net, x, t, settings = CASES["dense"]()
+    page = visit(explain(net, x, t, **settings), "2.delta")
+    page.get_by_label("target class").select_option("0")
+    page.get_by_label("learning rate").first.fill("0.05")
+    page.keyboard.press("Tab")
+    expected = outcome(net, x, 0, {"learning_rate": 0.05})
+    sum_of = page.locator(".sum").inner_text()
+    assert f"{float(expected['C']):.6f}" in sum_of
+    assert f"{float(expected['C_after']):.6f}" in sum_of
+    for k, value in enumerate(expected["2.delta"]):
+        assert float(cell(page, "2.delta", k).inner_text().replace("−", "-")) == pytest.approx(value, abs=6e-4)
+    assert title(page) == "Layer 2: δ of the output"
+    page.get_by_role("button", name="Back to the original").click()
+    assert f"{float(outcome(net, x, t, settings)['C']):.6f}" in page.locator(".sum").inner_text()
+
+
+@pytest.mark.parametrize("case", ["conv", "rnn"])
+def test_what_if_is_for_dense_networks(case: str, visit: Visit) -> None:
+    page = visit(explained(case))
+    assert page.locator("form").count() == 0
+    assert page.evaluate(WHAT_IF, [[0], 0.1]) is None
+
+
+# What may come in
+
+
+HOSTILE = [
+    "</script><script>alert(1)</script>", "<img src=x onerror=alert(2)>", "a&lt;b&#39;", '"onmouseover="alert(3)', "{{style}}",
+    "javascript:alert(4)", "‮", "x" * 500,
+]  # fmt: skip
+
+
+def test_names_that_mean_harm_stay_names(visit: Visit) -> None:
+    net = dr.Network("8/4/8", activation="tanh")
+    page = visit(explain(net, np.linspace(-1, 1, 8), 3, classes=HOSTILE, columns=HOSTILE))
+    steps = len(page.locator(".contents a").all())
+    for _ in range(steps):
+        page.keyboard.press("ArrowRight")
+    assert page.locator("img, body script:not([type])").count() == 0
+    page.keyboard.press("Home")
+    assert "<img src=x onerror=alert(2)>" in page.locator('figure[data-array="x"]').inner_text()
+
+
+def test_what_is_not_finite_is_shown(visit: Visit) -> None:
+    net = dr.Network("3/4/2", activation="exp", dtype="float64")
+    net.theta[:] = 1e3
+    page = visit(explain(net, [1.0, 2.0, 3.0], 0), "1.a")
+    assert "∞" in cell(page, "1.a", 0).inner_text()
+    page.keyboard.press("End")
+    assert title(page) == "The cost after the step"
+
+
+class Own(dr.Dense):
+    """A user's own layer."""
+
+
+def test_a_user_s_own_layer_and_activation(visit: Visit) -> None:
+    net = dr.Network([Own(4, "tanh"), dr.Dense(2, "softmax")], input_shape=(3,))
+    page = visit(explain(net, [1.0, 2.0, -1.0], 1), "1.z")
+    cell(page, "1.z", 0).hover()
+    assert page.locator(".pointed").inner_text().strip()
+    for _ in range(14):
+        page.keyboard.press("ArrowRight")
+
+
+# How it looks
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("case", ["dense", "conv", "rnn", "text"])
+def test_every_number_can_be_read_on_its_colour(case: str, scheme: str, visit: Visit) -> None:
+    page = visit(explained(case), color_scheme=scheme)
+    for _ in range(len(page.locator(".contents a").all())):
+        cells, worst = page.evaluate(CONTRAST)
+        assert worst >= 4.5 or not cells
+        page.keyboard.press("ArrowRight")
+
+
+@pytest.mark.parametrize("case", ["dense", "large", "conv", "rnn"])
+def test_a_narrow_page_does_not_scroll_sideways(case: str, visit: Visit) -> None:
+    page = visit(explained(case), viewport={"width": 390, "height": 800})
+    last = -1
+    while (now := int(page.get_by_label("Step", exact=True).input_value())) != last:
+        assert page.evaluate("() => document.documentElement.scrollWidth") <= 390, title(page)
+        last = now
+        page.keyboard.press("ArrowRight")
+
+
+def test_on_paper_every_step_follows_the_other(visit: Visit) -> None:
+    found = explained("dense")
+    page = visit(found)
+    page.emulate_media(media="print")
+    page.evaluate("() => window.dispatchEvent(new Event('beforeprint'))")
+    shown = page.locator(".sheet article > h2").all_inner_texts()
+    assert shown == [step["title"] for step in found.story["steps"]]
+    assert page.locator(".sheet table").count() >= len(shown)
+    assert not page.locator(".stepper").is_visible()
+    page.evaluate("() => window.dispatchEvent(new Event('afterprint'))")
+    assert page.locator(".sheet").count() == 0
+
+
+def test_a_notebook_s_frame(visit: Visit) -> None:
+    found = explained("dense")
+    page = visit(f"<!doctype html><link rel=icon href='data:,'><body>{found._repr_html_()}")
+    frame = page.frame_locator("iframe")
+    frame.locator("article.step").wait_for()
+    frame.get_by_role("button", name="Next step").click()
+    assert frame.locator("article.step > h2").inner_text() == "Layer 1: net values z"
+
+
+def test_health_is_a_section(visit: Visit) -> None:
+    net = dr.Network("4" + "/6:sigmoid" * 12 + "/3")
+    X = np.random.default_rng(0).normal(size=(200, 4))
+    page = visit(explain(net, X[0], 1, health=(X, np.arange(200) % 3)))
+    text = page.locator(".health").inner_text()
+    assert "200 rows" in text
+    assert "vanishing" in text
+    assert page.locator(".health tbody tr").count() >= 13
+
+
+def test_lenet_5_is_small_and_its_filters_are_shown(visit: Visit) -> None:
+    net = dr.nets.lenet5()
+    x = (np.random.default_rng(0).random(net.input_shape) * 255).astype(np.uint8)
+    found = explain(net, x, 5)
+    assert len(found.to_html().encode()) <= 2e6
+    page = visit(found, "1.z")
+    assert page.locator("article figure canvas").count() >= 2
+    assert html.unescape(title(page)) == "Layer 1: net values z"
+    assert page.locator(".formula math").count() >= 1
