@@ -78,6 +78,21 @@ def test_steps_are_samples_and_those_left_out_are_none() -> None:
         assert own.norm_delta == pytest.approx(np.linalg.norm(k.delta.reshape(3, -1), axis=1).mean(), rel=1e-12)
 
 
+def test_a_weight_of_a_sequence_is_that_of_its_steps() -> None:
+    net, w = dr.Network("seq(3)/rnn(4)/2", dtype="float64"), np.array([1.0, 0.5, 2.0])
+    X, t = RANDOM.normal(size=(3, 6, 3)), RANDOM.integers(0, 2, (3, 6))
+    a, b = numbers(net, X, t, sample_weight=w), numbers(net, X, t, sample_weight=np.repeat(w[:, None], 6, axis=1))
+    assert a == b
+    delta = dr.trace(net, X, t, sample_weight=w)[1].delta
+    assert a[0].mean_delta == pytest.approx(np.abs(delta).sum() / (4 * 6 * 3.5), rel=1e-12)
+
+
+def test_momentum_may_be_a_schedule() -> None:
+    net, X, t = dr.Network("3/4/2"), RANDOM.normal(size=(5, 3)), np.array([0, 1, 0, 1, 1])
+    rule = "momentum(piecewise((0.5,0.95),at_steps=19))"
+    assert numbers(net, X, t, optimizer=rule) == numbers(net, X, t, optimizer="momentum(0.5)")
+
+
 @pytest.mark.parametrize("rule", ["sgd", "momentum(0.9)", "adam", "adamw(weight_decay=0.5)", "rmsprop", "rprop"])
 def test_the_update_is_the_first_of_training(rule: str) -> None:
     net = dr.Network("4/6/3", dtype="float64")
@@ -114,6 +129,8 @@ def test_a_layer_without_decay_moves_as_a_whole_and_weights_of_zero_give_no_rati
     tr, own = dr.trace(net, X, t), numbers(net, X, t, learning_rate=1.0)[0]
     g, p = [np.concatenate([a.ravel() for a in part.values()]) for part in (tr[1].gradients, tr[1].parameters)]
     assert own.update_ratio == pytest.approx(np.linalg.norm(g) / np.linalg.norm(p), rel=1e-12)
+    plain, decayed = (numbers(net, X, t, optimizer=f"adamw(weight_decay={k})")[0].update_ratio for k in (0, 0.5))
+    assert plain == decayed  # nothing of this layer is decayed
     net.parameters()["2.W"][...] = 0
     assert numbers(net, X, t)[1].update_ratio is None
 

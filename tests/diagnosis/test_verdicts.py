@@ -58,6 +58,16 @@ def test_dead_units_block_what_is_below() -> None:
     assert "no unit of layer 2 is active on these rows" in few.layers[0].reason
 
 
+def test_a_few_dead_units_are_no_finding() -> None:
+    net = dr.Network("8/20/3")
+    net.parameters()["1.b"][:5] = -100
+    found = diagnose(net, X, T)
+    assert found.layers[0].dead == 0.25
+    assert found.ok
+    net.parameters()["1.b"][:8] = -100
+    assert diagnose(net, X, T).layers[0].verdict == "dead"
+
+
 def test_few_rows_say_that_they_are_few() -> None:
     assert "dead units cannot be told from 5 samples" in diagnose(dr.Network("8/20/3"), X[:5], T[:5]).layers[0].reason
 
@@ -129,12 +139,13 @@ def test_not_finite_names_where_it_began() -> None:
     net = dr.Network("8/20/20/3")
     net.parameters()["2.W"][...] *= 3e38
     assert diagnose(net, X, T).layers[1].reason.startswith("2.z[")
-    net = dr.Network("8/20:tanh/1", output="identity")  # z is small, and only what comes back overflows
-    net.parameters()["2.W"][...] = 0
-    net.parameters()["2.W"][0, :2] = [3e38, -3e38]
+    net = dr.Network("8/20:tanh/20:tanh/1", output="identity")  # a is 0, and only what comes back overflows
     net.parameters()["1.W"][...] = 0
+    net.parameters()["3.W"][...] = 3e38
     found = diagnose(net, X, 100.0 * (T + 1.0))
-    assert found.layers[0].reason.startswith("1.delta[")
+    assert said(found) == ["not finite", "not finite", "healthy"]
+    assert found.layers[0].remedy == "see layer 2"
+    assert found.layers[1].reason.startswith("2.delta[")
 
 
 def test_json_holds_what_is_not_finite() -> None:

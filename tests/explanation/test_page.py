@@ -296,7 +296,7 @@ def test_arrows_within_an_array_move_its_cursor_and_speak(visit: Visit) -> None:
 
 def test_the_drawing_leads_to_its_layers(visit: Visit) -> None:
     page = visit(explained("dense"))
-    page.locator("svg [role=button]").nth(1).click()
+    page.locator("svg .part").nth(1).click()
     assert title(page).startswith("Layer")
     page.locator("svg [role=button]").last.focus()
     page.keyboard.press("Enter")

@@ -133,7 +133,7 @@ def _layer(way: _Way, k: int, update_ratio: float | None) -> Measured:
         lengths[k], None if last or not lengths[k + 1] else lengths[k] / lengths[k + 1],
         lengths[k] / lengths[-1] if lengths[-1] else None,
         len(_seen(z, rows.there)) if z.ndim == 3 else len(z),
-        None if silent else _idle(layer, _seen(z, rows.there), _seen(a, rows.there)),
+        _idle(layer, _seen(z, rows.there), _seen(a, rows.there)),
         None if silent else _wrong(layer, cache, rows.there, done.t) if last else _saturated(
             layer, _seen(z, rows.there), _seen(a, rows.there)
         ),

@@ -71,7 +71,7 @@ class Steps:
         return list(self._all())
 
     def _all(self) -> Iterator[Step]:
-        yield _step("x", "The input", "forward", 0, [("x", "result")], [], "One row, as the first layer sees it. "
+        yield _step("x", "The input", "forward", 0, [("x", "result")], [], "One row, as the first layer sees it: a⁽⁰⁾ = x. "
                     "Everything that follows is computed from it.")  # fmt: skip
         for stage in range(1, self.L + 1):
             yield from self._forward(stage)

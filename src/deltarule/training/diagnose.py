@@ -79,7 +79,7 @@ class Diagnose(Callback):
             wanted = run.epoch % self.every == 0
         else:
             paid = self._spent + self._took <= SHARE * (time.perf_counter() - self._began)
-            wanted = paid or not self.found or run.epoch == run.epochs
+            wanted = paid or run.epoch == run.epochs
         if wanted:
             self._diagnose(run)
 

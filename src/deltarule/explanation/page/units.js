@@ -130,7 +130,8 @@ export function tag(x, y, array, k, role = "") {
   const sign = value > 0 ? "positive" : "negative";
   if (size > 0) group.append(node("rect", { ...box, class: sign, "fill-opacity": (0.36 * size).toFixed(3) }));
   group.append(node("rect", { ...box, class: "edge" }), write(x + TAG.width / 2, y + 4, short(value), "number"));
-  group.append(node("title", {}, `${array.name}[${array.index(k).join(", ")}] = ${value}`));
+  const place = array.index(k).map((i) => i + 1); // as on paper, from 1
+  group.append(node("title", {}, `${array.name} [${place.join(", ")}] = ${value}`));
   return group;
 }
 

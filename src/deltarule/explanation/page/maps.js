@@ -29,7 +29,7 @@ export function thumbnail(array, k, shape, size, x, y, kind = "") {
     group.append(node("path", { d, class: name.slice(0, 8), "fill-opacity": Number(name.slice(8)) / LEVELS }));
   }
   group.append(node("rect", { width: size.width, height: size.height, class: "edge" }));
-  group.append(node("title", {}, `${array.name}, map ${k}`));
+  group.append(node("title", {}, `${array.name}, map ${k + 1}`));
   return group;
 }
 

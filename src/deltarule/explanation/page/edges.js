@@ -55,7 +55,7 @@ function weighted(array, rows, units, from, to) {
       const value = array.at(unit.k, row.k);
       const edge = line(from.out, row.y, to.in, unit.y, value < 0 ? "negative" : "positive");
       edge.setAttribute("stroke-width", (0.5 + 2.3 * (Math.min(1, Math.abs(value) / most) || 0)).toFixed(2));
-      edge.append(node("title", {}, `${array.name}[${unit.k}, ${row.k}] = ${value}`));
+      edge.append(node("title", {}, `${array.name} [${unit.k + 1}, ${row.k + 1}] = ${value}`));
       lines.push(edge);
     }
   }
