@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from explanation.test_story import arrays
 
 import deltarule as dr
-from explanation.test_story import arrays
 
 
 def story_of(path: Path) -> dict[str, Any]:

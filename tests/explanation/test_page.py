@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from explanation.cases import CASES
+from explanation.test_story import arrays
 
 import deltarule as dr
 from deltarule.explanation import explain
 from deltarule.optimizers import OPTIMIZERS
-from explanation.cases import CASES
-from explanation.test_story import arrays
 
 Visit = Callable[..., Any]
 
@@ -23,8 +23,14 @@ STORY = """
   const read = Story.read(document.getElementById("story").textContent);
   const story = read.replaced(updated(read));
 """
-READ_BACK = f"""async () => {{{STORY}
-  return Object.fromEntries(story.arrayNames.map((n) => [n, [story.array(n).shape, [...story.array(n).data].map(String)]]));
+NUMBERS = """
+  const numbers = (story) => Object.fromEntries(story.arrayNames.map((name) => {
+    const { shape, data } = story.array(name);
+    return [name, [shape, [...data].map(String)]];
+  }));
+"""
+READ_BACK = f"""async () => {{{STORY}{NUMBERS}
+  return numbers(story);
 }}"""
 ALL_ENTRIES = f"""async () => {{{STORY}
   const {{ explain }} = await import("deltarule/entries");
@@ -38,11 +44,9 @@ ALL_ENTRIES = f"""async () => {{{STORY}
   }}
   return found;
 }}"""
-WHAT_IF = f"""async ([t, eta]) => {{{STORY}
+WHAT_IF = f"""async ([t, eta]) => {{{STORY}{NUMBERS}
   const {{ possible, recomputed }} = await import("deltarule/whatif");
-  if (!possible(story)) return null;
-  const other = recomputed(story, {{ t, eta }});
-  return Object.fromEntries(other.arrayNames.map((n) => [n, [other.array(n).shape, [...other.array(n).data].map(String)]]));
+  return possible(story) ? numbers(recomputed(story, {{ t, eta }})) : null;
 }}"""
 SOURCES = f"""async ([name, index]) => {{{STORY}
   const {{ explain }} = await import("deltarule/entries");
@@ -190,7 +194,8 @@ def test_pointing_at_a_net_value_shows_its_equation_and_lights_the_row_of_w(visi
         ("links", "3.a", [2, 0, 1], [("2.a", [2, u, 1 + v]) for u in range(2) for v in range(2)]),
         ("links", "1.z", [0, 0, 0], [("1.b", [0]), *[(n, i) for u in range(3) for v in range(3)
             for n, i in (("1.W", [0, u, v]), ("x", [0, u, v]))]]),
-        ("rnn", "1.z", [7, 2], [("1.b", [2]), *[(n, i) for k in range(5) for n, i in (("1.U", [2, k]), ("1.before", [7, k]))],
+        ("rnn", "1.z", [7, 2], [("1.b", [2]),
+            *[(n, i) for k in range(5) for n, i in (("1.U", [2, k]), ("1.before", [7, k]))],
             *[(n, i) for k in range(4) for n, i in (("1.W", [2, k]), ("x", [7, k]))]]),
         ("rnn", "1.delta", [7, 2], [("1.slope", [7, 2]), ("1.da", [7, 2]),
             *[(n, i) for k in range(5) for n, i in (("1.U", [k, 2]), ("1.delta", [8, k]))]]),
@@ -351,8 +356,8 @@ def test_what_if_is_for_dense_networks(case: str, visit: Visit) -> None:
 
 
 HOSTILE = [
-    "</script><script>alert(1)</script>", "<img src=x onerror=alert(2)>", "a&lt;b&#39;", '"onmouseover="alert(3)', "{{style}}",
-    "javascript:alert(4)", "‮", "x" * 500,
+    "</script><script>alert(1)</script>", "<img src=x onerror=alert(2)>", "a&lt;b&#39;", '"onmouseover="alert(3)',
+    "{{style}}", "javascript:alert(4)", "‮", "x" * 500,
 ]  # fmt: skip
 
 

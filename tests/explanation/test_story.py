@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from explanation.cases import CASES
 
 import deltarule as dr
 from deltarule.errors import HyperparameterError, ShapeError
@@ -17,7 +18,6 @@ from deltarule.explanation import explain
 from deltarule.explanation.html import modules
 from deltarule.explanation.story import encoded
 from deltarule.optimizers import OPTIMIZERS
-from explanation.cases import CASES
 
 
 def decoded(array: dict[str, Any]) -> np.ndarray[Any, Any]:
@@ -59,7 +59,8 @@ def test_every_gradient_is_checked_and_right(case: str) -> None:
         places = own.get(f"{name}.places", np.arange(own[name].size)).astype(int)
         assert len(places) == checks["arrays"][name]["entries"]
         size = np.abs(own[name]).max()
-        np.testing.assert_allclose(own[f"{name}.check"], own[name].reshape(-1)[places], rtol=1e-5, atol=1e-6 * size + 1e-9)
+        found_there, shown = own[f"{name}.check"], own[name].reshape(-1)[places]
+        np.testing.assert_allclose(found_there, shown, rtol=1e-5, atol=1e-6 * size + 1e-9)
     assert {step["check"] for step in found.story["steps"]} - {None} == gradients
 
 

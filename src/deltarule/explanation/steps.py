@@ -71,8 +71,8 @@ class Steps:
         return list(self._all())
 
     def _all(self) -> Iterator[Step]:
-        yield _step("x", "The input", "forward", 0, [("x", "result")], [], "One row, as the first layer sees it: a⁽⁰⁾ = x. "
-                    "Everything that follows is computed from it.")  # fmt: skip
+        says = "One row, as the first layer sees it: a⁽⁰⁾ = x. Everything that follows is computed from it."
+        yield _step("x", "The input", "forward", 0, [("x", "result")], [], says)
         for stage in range(1, self.L + 1):
             yield from self._forward(stage)
         yield self._cost()
@@ -127,8 +127,9 @@ class Steps:
             says += f" Every step has a cost of its own, and C is {mean}."
         if self.decay:
             says += f" C counts the weights too: λ/2 of the sum of their squares, λ = {self.decay:g}."
-        shown = [(f"{self.L}.a", "from"), ("t", "from"), *([("costs", "result")] if self.every else []),
-                 ("C", "result")]  # fmt: skip
+        stable = self.net.output.canonical and self.net.output.activation.name != "identity"  # from the net values
+        shown = [*([(f"{self.L}.z", "from")] if stable else []), (f"{self.L}.a", "from"), ("t", "from"),
+                 *([("costs", "result")] if self.every else []), ("C", "result")]  # fmt: skip
         return _step("cost", "The cost C", "cost", self.L, shown, self._of_output("C"), says)
 
     # Back

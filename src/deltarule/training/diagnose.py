@@ -9,7 +9,7 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 from deltarule.diagnosis import Diagnosis
-from deltarule.diagnosis.diagnose import diagnosed
+from deltarule.diagnosis.examine import diagnosed
 from deltarule.diagnosis.measure import Rows, chosen
 from deltarule.limits import number, whole
 from deltarule.network import Samples

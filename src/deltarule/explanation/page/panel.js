@@ -6,7 +6,7 @@ import { drawn } from "./drawn.js";
 import { explain } from "./entries.js";
 import { formulas } from "./formulas.js";
 import { exact, text } from "./numbers.js";
-import { meaning, sign } from "./symbols.js";
+import { meaning, origin, parts, sign } from "./symbols.js";
 import { view } from "./view.js";
 
 const OPEN_AT_ONCE = 12; // arrays; of a step with more, those of each layer are unfolded when asked for
@@ -34,8 +34,8 @@ export function panel(story, step, say) {
     return made.element;
   }
 
-  if (shown.length > OPEN_AT_ONCE) arrays.append(...folded(story, shown, build));
-  else arrays.append(...shown.map(build));
+  if (shown.length > OPEN_AT_ONCE) arrays.append(...folded(story, step, shown, build));
+  else arrays.append(...together(step, shown, build));
 
   function pin(name, index) {
     pinned = null;
@@ -99,8 +99,20 @@ export function panel(story, step, say) {
   return { element: made, point: pin, release, rest };
 }
 
+/** A step's arrays; of an update every parameter, its gradient and what becomes of it in a line of their own. */
+function together(step, shown, build) {
+  if (step.phase !== "update") return shown.map(build);
+  const lines = new Map();
+  for (const one of shown) {
+    const { stage, own } = parts(one.array);
+    const key = `${stage}.${own.startsWith("d") ? own.slice(1) : own}`;
+    lines.set(key, [...(lines.get(key) ?? []), one]);
+  }
+  return [...lines.values()].map((line) => element("div", { class: "line-of-arrays" }, ...line.map(build)));
+}
+
 /** Arrays of a step with very many, layer by layer, each unfolded when asked for. */
-function folded(story, shown, build) {
+function folded(story, step, shown, build) {
   const layers = new Map();
   for (const one of shown) {
     const stage = Number(one.array.split(".")[0]);
@@ -108,7 +120,7 @@ function folded(story, shown, build) {
   }
   return [...layers].map(([stage, own], k) => {
     const inside = element("div", { class: "arrays" });
-    const unfold = () => details.open && !inside.childElementCount && inside.append(...own.map(build));
+    const unfold = () => details.open && !inside.childElementCount && inside.append(...together(step, own, build));
     const details = element(
       "details",
       { toggle: unfold, open: k === 0 },
@@ -136,7 +148,7 @@ function entry(story, name, index, found) {
   const value = story.array(name).at(...index);
   const difference = story.whatIf ? undefined : differenceAt(story, name, index);
   return [
-    found ? drawn(found.lines) : element("p", {}, `${sign(story, name)} ${place(index)} is given.`),
+    found ? drawn(found.lines) : element("p", {}, `${sign(story, name)}${place(index)} ${origin(story, name)}.`),
     element("p", { class: "exact" }, `${exact(value)}`),
     difference === undefined ? null : element("p", { class: "exact" }, `by finite differences ${exact(difference)}`),
   ].filter(Boolean);

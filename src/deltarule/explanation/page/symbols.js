@@ -14,12 +14,11 @@ export function parts(name) {
 
 /** The sign of an array, "W⁽²⁾". */
 export function sign(story, name) {
-  const { stage, own, after } = parts(name);
+  const { stage, own } = parts(name);
   if (!stage) return WHOLE[own] ?? own;
   const layer = story.layer(stage);
   const up = raised(stage);
   const hidden = layer.kind === "rnn" ? "h" : "a";
-  if (after) return `${SIGNS[own] ?? own}${up} after`;
   if (own === "a") return `${hidden}${up}`;
   if (own === "da") return `∂C/∂${hidden}${up}`;
   if (own === "before") return `h${up} one step before`;
@@ -41,4 +40,13 @@ export function meaning(story, name) {
     slope: "slopes", da: "from above", mean: "means", mask: "dropout mask", before: "states",
   };
   return known[own] ?? "gradient";
+}
+
+/** Where an entry comes from that has no equation here. */
+export function origin(story, name) {
+  const { stage, own } = parts(name);
+  if (name === "x" || name === "t") return "is given";
+  if (name === "C_after") return "is what going forward once more, with the new parameters, ends with";
+  if (own === "mask") return "was drawn at random: 0 drops the unit";
+  return story.layer(stage)?.parameters.includes(own) ? "is a parameter as it stands" : "is computed by code of your own";
 }
