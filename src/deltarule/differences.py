@@ -86,6 +86,7 @@ class Probe:
 
     def gradient(self, u: NDArray[Any]) -> NDArray[Any]:
         done = self.backpropagate(u)
+        assert done.input_gradient is not None
         return self.flat(done.gradients, done.input_gradient)
 
     def crosses(self, one: NDArray[Any], other: NDArray[Any]) -> bool:

@@ -331,6 +331,7 @@ def _trace(net: Network, theta: NDArray[Any], done: textbook.Pass, one: bool) ->
     def shown(a: NDArray[Any]) -> NDArray[Any]:
         return np.asarray(a[0]) if one else a  # the cost of one sample is an array too
 
+    assert done.input_gradient is not None
     layers = []
     for k, (layer, p, cache) in enumerate(zip(net.layers, net.split(theta), done.caches)):
         z, a, mask, state = cache.z, cache.a, None, None

@@ -602,3 +602,17 @@ def test_autograd_agrees(output: Activation, cost: Cost, dtype: str) -> None:
             np.testing.assert_allclose(
                 ours, theirs, rtol=64 * eps, atol=16 * eps * np.abs(peer).max(), err_msg=str(hidden)
             )
+
+
+@pytest.mark.parametrize("down_to", [1, 2, 3])
+def test_the_way_back_may_end_before_the_first_layer(down_to: int) -> None:
+    net = dr.Network("4/5/6/3", activation="tanh", dtype="float64")
+    X, t = np.random.default_rng(0).normal(size=(7, 4)), np.arange(7) % 3
+    full = textbook.backpropagate(net, net.theta, X, t)
+    part = textbook.backpropagate(net, net.theta, X, t, down_to=down_to)
+    assert len(part.deltas) == 3 - max(down_to - 2, 0)
+    for one, other in zip(part.deltas[::-1], full.deltas[::-1]):
+        np.testing.assert_array_equal(one, other)
+    assert [bool(g) for g in part.gradients] == [k + 1 >= down_to for k in range(3)]
+    assert (part.input_gradient is None) == (down_to > 1)
+    assert len(part.das) == len(full.das)

@@ -101,7 +101,10 @@ def chosen(
 def measured(net: Network, rows: Rows, optimizer: Optimizer | None, rate: float, weight_decay: float) -> Found:
     """One pass forward and back, and what it shows of every layer."""
     with np.errstate(all="ignore"):  # what is not finite is a finding
-        done = textbook.backpropagate(net, net.theta, rows.X, rows.t, weight_decay=weight_decay, sample_weight=rows.w)
+        down_to = 2 if optimizer is None and len(net.layers) > 1 else 1  # δ alone needs no ∂C/∂W of the first layer
+        done = textbook.backpropagate(
+            net, net.theta, rows.X, rows.t, weight_decay=weight_decay, sample_weight=rows.w, down_to=down_to
+        )
         lengths = [_length(delta, rows.w) for delta in done.deltas]
         way = _Way(net, net.split(net.theta), done, rows, lengths)
         layers = [_layer(way, k, _update_ratio(net, k, done, optimizer, rate)) for k in range(len(net.layers))]

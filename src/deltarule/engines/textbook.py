@@ -44,7 +44,7 @@ class Pass(NamedTuple):
     caches: list[Any]  # z⁽ˡ⁾, a⁽ˡ⁾ of layer l at index l − 1
     deltas: list[Array]  # δ⁽ˡ⁾, (m, …), per sample, not averaged
     gradients: list[Gradients]  # ∂C/∂p⁽ˡ⁾, averaged, with decay
-    input_gradient: Array  # ∂C/∂x, (m, …), averaged as C is
+    input_gradient: Array | None  # ∂C/∂x, (m, …), averaged as C is; None where the way back ends before
     das: list[Array | None]  # ∂C/∂a⁽ˡ⁾ at index l, as δ; the last is None where δ⁽ᴸ⁾ comes from the logits
 
 
@@ -187,8 +187,12 @@ def backpropagate(
     sample_weight: Array | None = None,
     masks: Masks | None = None,
     state: Array | None = None,
+    down_to: int = 1,
 ) -> Pass:
-    """One pass forward and back over a batch."""
+    """One pass forward and back over a batch.
+
+    The way back ends with layer `down_to`, and with δ of the layer below; what lies deeper is not computed.
+    """
     xp = namespace(theta)
     cost, costs, caches, t, w, total = evaluate(
         net, theta, X, t, weight_decay=weight_decay, sample_weight=sample_weight, masks=masks, state=state
@@ -203,7 +207,7 @@ def backpropagate(
         delta = net.layers[-1].delta(p[-1], da, caches[-1])
 
     deltas, gradients, das = [delta], list[Gradients](), [da]
-    for k in reversed(range(len(net.layers))):  # layers[k] is layer k + 1 of the documents
+    for k in reversed(range(down_to - 1, len(net.layers))):  # layers[k] is layer k + 1 of the documents
         da, g = net.layers[k].backward(p[k], delta, caches[k])
         das.insert(0, da)
         decay = {name: weight_decay * p[k][name] for name in net.layers[k].decays & set(g)} if weight_decay else {}
@@ -211,7 +215,11 @@ def backpropagate(
         if k > 0:
             delta = net.layers[k - 1].delta(p[k - 1], da, caches[k - 1])
             deltas.insert(0, delta)
-    return Pass(cost, costs, t, caches, deltas, gradients, da / total, das)
+    left_out = down_to - 1
+    return Pass(
+        cost, costs, t, caches, deltas, [{}] * left_out + gradients, None if left_out else da / total,
+        [None] * left_out + das,
+    )  # fmt: skip
 
 
 def cost_and_gradient(

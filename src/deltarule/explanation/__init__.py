@@ -105,7 +105,7 @@ def explain(
     >>> net = Network("4/5/3", activation="sigmoid")
     >>> page = explain(net, [0.2, -0.4, 1.0, 0.5], 2)
     >>> page, page.ok
-    (<explanation of 4/5:sigmoid/3: 17 steps; .save('explain.html')>, True)
+    (<explanation of 4/5:sigmoid/3: 15 steps; .save('explain.html')>, True)
     """
     if not isinstance(net, Network):
         raise HyperparameterError(f"explain takes a network, such as Network('4/5/3'), and not {net!r:.60}")

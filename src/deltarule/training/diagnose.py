@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from importlib import import_module
 from typing import Any
 
 from numpy.typing import ArrayLike
@@ -70,7 +69,9 @@ class Diagnose(Callback):
 
     def on_begin(self, run: Run) -> None:
         self._rows = chosen(run.net, self.X, self.t, self.sample_weight, self.lengths, self.mask)
-        self._blas = import_module("threadpoolctl").ThreadpoolController()  # comes with scikit-learn; finds the BLAS
+        from threadpoolctl import ThreadpoolController
+
+        self._blas = ThreadpoolController()
         self.found = []
         self._began, self._spent, self._took = time.perf_counter(), 0.0, 0.0
 
