@@ -413,7 +413,7 @@ def example(made: Any, seed: int) -> tuple[dr.Network, dict[str, Any]]:
 
 def sample_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     """The sampled mode on small networks, with few samples and few directions."""
-    monkeypatch.setattr(differences, "EVERY_ENTRY", 50)
+    monkeypatch.setattr(gradcheck, "EVERY_ENTRY", 50)
     monkeypatch.setattr(differences, "SAMPLE", 6)
     monkeypatch.setattr(differences, "DIRECTIONS", 2)
 

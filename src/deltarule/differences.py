@@ -27,7 +27,6 @@ from deltarule.randomness import generator
 __all__ = ["TOLERANCE", "Direction", "Measured", "Probe", "Rounding", "measured", "norm", "picked"]
 
 TOLERANCE = {"complex": 1e-10, "central": 1e-6}
-EVERY_ENTRY = 2000  # up to so many entries each one is checked; above, a sample of each array and whole directions
 SAMPLE, DIRECTIONS = 60, 10
 SHRINK, LEVELS = 8.0, 7  # ε, ε/8, …: truncation shrinks with ε, an error of the backward pass stays
 ROUNDING = float(np.finfo(np.float64).eps)
@@ -88,6 +87,11 @@ class Probe:
         done = self.backpropagate(u)
         assert done.input_gradient is not None
         return self.flat(done.gradients, done.input_gradient)
+
+    @property
+    def moving(self) -> tuple[int, int]:
+        """How many parameters are trained, and how many inputs there are."""
+        return int(self.net.trainable.sum()), len(self.u) - self.net.size
 
     def crosses(self, one: NDArray[Any], other: NDArray[Any]) -> bool:
         """Whether a z, or ŷ − t, lies on different sides of a point where it is not smooth."""
@@ -166,26 +170,25 @@ class Rounding:
 
 
 def picked(
-    probe: Probe, analytic: Vector, seed: int, *, every: int | None = None, largest: int = 1
+    probe: Probe, analytic: Vector, seed: int, *, few_parameters: bool, few_inputs: bool, largest: int = 1
 ) -> Iterator[tuple[str, list[Direction]]]:
     """For each array its name and the directions that are checked: single entries, then whole directions.
 
-    Up to `every` entries all of them; above, a sample of each array, the `largest` of its gradient among them.
+    Where there are few, every entry; else a sample of each array, the `largest` of its gradient among them.
     """
     net, n = probe.net, len(probe.u)
-    every = EVERY_ENTRY if every is None else every
     spans = [(s.key, s.start, s.stop) for s in net.slots if net.layers[s.stage - 1].trainable]
     spans += [("x", net.size, n)] if n > net.size else []
     free = np.concatenate([net.trainable, np.ones(n - net.size, dtype=bool)])
     random = generator(seed, "check")
     for key, start, stop in spans:
         entries = np.arange(start, stop)
-        if free.sum() > every and len(entries) > SAMPLE:
+        if not (few_inputs if key == "x" else few_parameters) and len(entries) > SAMPLE:
             top = start + np.argsort(-np.abs(analytic[start:stop]), kind="stable")[:largest]
             others = random.choice(np.setdiff1d(entries, top), SAMPLE - len(top), replace=False)
             entries = np.sort([*top, *others])
         yield key, [Direction(probe.name_of(int(k)), int(k), 1.0) for k in entries]
-    if free.sum() > every:
+    if not few_parameters:
         directions = [np.where(free, random.standard_normal(n), 0.0) for _ in range(DIRECTIONS)]
         yield (
             "directions",

@@ -73,6 +73,15 @@ def test_a_text(run: Any) -> None:
     assert "".join(signs[k] for k in arrays(story)["t"].argmax(axis=1)) == "at sa"
 
 
+def test_a_text_that_is_too_short(run: Any) -> None:
+    Path("book.txt").write_text("the cat sat on the mat, and the rat sat on the cat. " * 8)
+    run("train book.txt --network 'seq/rnn(6)/*' --epochs 1 --output runs/book")
+    late, long = run("explain runs/book --sample 396"), run("explain runs/book --steps 500")
+    assert (late.code, long.code) == (2, 2)
+    assert "book.txt has 416 characters; with --steps 20 the last --sample is 395" in late.err
+    assert "book.txt has 416 characters; --steps 500 are too many" in long.err
+
+
 def test_sequences_end_where_they_end(run: Any) -> None:
     random = np.random.default_rng(0)
     lengths = np.arange(30) % 4 + 3
@@ -105,3 +114,12 @@ def test_a_wrong_gradient_ends_with_1(run: Any, trained: str, monkeypatch: pytes
     said = run(f"explain {trained} -o page.html")
     assert said.code == 1
     assert "do NOT agree" in said.err
+
+
+def test_a_run_that_left_the_finite_numbers(run: Any, trained: str) -> None:
+    net = dr.load(f"{trained}/model.safetensors").astype("float64")
+    net.theta[:] = 1e308
+    net.save("broken.safetensors")
+    said = run("explain broken.safetensors iris")
+    assert said.code == 1
+    assert "no gradient could be checked: the cost is" in said.err

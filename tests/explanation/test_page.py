@@ -266,8 +266,13 @@ def test_keys_buttons_list_and_links(visit: Visit) -> None:
     page.get_by_role("link", name="Layer 1: δ").click()
     assert title(page) == "Layer 1: δ"
     assert page.url.endswith("#step=1.delta")
-    page.evaluate("() => { location.hash = '#step=no-such-step' }")
-    assert title(page) == "Layer 1: δ"
+    for address in ("no-such-step", "nonsense%"):
+        page.evaluate("(address) => { location.hash = `#step=${address}` }", address)
+        assert title(page) == "Layer 1: δ"
+
+
+def test_an_address_that_says_nothing_begins_at_the_input(visit: Visit) -> None:
+    assert title(visit(explained("dense"), "nonsense%")) == "The input"
 
 
 def test_play_goes_on_by_itself_and_pauses(visit: Visit) -> None:
@@ -345,6 +350,19 @@ def test_what_if_by_its_form(visit: Visit) -> None:
     assert f"{float(outcome(net, x, t, settings)['C']):.6f}" in page.locator(".sum").inner_text()
 
 
+def test_after_another_target_nothing_is_said_to_be_checked(visit: Visit) -> None:
+    page = visit(explained("dense"), "2.db")
+    assert page.locator(".check.right").count() == 1
+    page.get_by_label("learning rate").first.fill("0.05")
+    assert page.locator(".check.right").count() == 1  # the gradient is the same
+    page.get_by_label("target class").select_option("0")
+    assert page.locator(".check").count() == 0
+    assert "with the original target" in page.locator("article .note").inner_text()
+    assert "finite differences" not in page.locator(".pointed").inner_text()
+    page.get_by_role("button", name="Back to the original").click()
+    assert page.locator(".check.right").count() == 1
+
+
 @pytest.mark.parametrize("case", ["conv", "rnn"])
 def test_what_if_is_for_dense_networks(case: str, visit: Visit) -> None:
     page = visit(explained(case))
@@ -370,6 +388,14 @@ def test_names_that_mean_harm_stay_names(visit: Visit) -> None:
     assert page.locator("img, body script:not([type])").count() == 0
     page.keyboard.press("Home")
     assert "<img src=x onerror=alert(2)>" in page.locator('figure[data-array="x"]').inner_text()
+
+
+def test_what_could_not_be_checked_says_why(visit: Visit) -> None:
+    net = dr.Network("4/5/3", activation="tanh")
+    net.theta[0] = np.nan
+    page = visit(explain(net, [0.2, -0.4, 1.0, 0.5], 2), "2.dW")
+    assert "No gradient could be checked: the cost is nan." in page.locator("header").inner_text()
+    assert "There are no finite differences: the cost is nan." in page.locator("article .note").inner_text()
 
 
 def test_what_is_not_finite_is_shown(visit: Visit) -> None:
@@ -437,6 +463,8 @@ def test_a_notebook_s_frame(visit: Visit) -> None:
     frame.locator("article.step").wait_for()
     frame.get_by_role("button", name="Next step").click()
     assert frame.locator("article.step > h2").inner_text() == "Layer 1: net values z"
+    frame.get_by_role("link", name="The cost C").click()
+    assert frame.locator("article.step > h2").inner_text() == "The cost C"
 
 
 def test_health_is_a_section(visit: Visit) -> None:

@@ -79,6 +79,14 @@ def test_up_to_5000_parameters_every_entry_is_checked_and_above_the_largest_and_
         assert set(largest) <= set(own["1.dW.places"].astype(int))
 
 
+def test_a_large_input_is_sampled() -> None:
+    story = explain(dr.Network("1x40x40/conv(1,3)/maxpool(8)/2"), np.ones((1, 40, 40)), 1).story
+    rows = story["checks"]["arrays"]
+    assert (rows["dx"]["entries"], rows["dx"]["of"]) == (60, 1600)
+    assert all(row["entries"] == row["of"] for name, row in rows.items() if name != "dx")
+    assert story["checks"]["directions"] is None
+
+
 def test_a_wrong_way_back_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     right = dr.Dense.backward
 
@@ -101,6 +109,23 @@ def test_the_cost_after_one_update(rule: str) -> None:
     theta, _ = own.update(net.theta, g, own.begin(net.theta), 0.01, 1, net.decayed)
     C = net.cost_and_gradient(x, t, weight_decay=0.1, theta=theta)[0]
     assert arrays(story)["C_after"] == pytest.approx(C, rel=1e-12)
+
+
+def test_where_all_is_frozen_nothing_moves() -> None:
+    net = dr.Network("3/4/2").frozen()
+    story = explain(net, [1.0, 2.0, -1.0], 1).story
+    update = next(s for s in story["steps"] if s["id"] == "update")
+    assert (update["words"], update["shows"], update["formulas"]) == ("There is no parameter that learns.", [], [])
+    assert arrays(story)["C_after"] == arrays(story)["C"]
+
+
+def test_what_is_scaled_says_so() -> None:
+    X, t = np.array([[1.0, 200.0], [3.0, 100.0], [2.0, 500.0]]), np.array([1e5, 2e5, 5e5])
+    pre = dr.data.preprocessing.Preprocessing.fit(X, t, task="regression")
+    steps = explain(dr.Network("2/3/1", output="identity", preprocessing=pre), X[0], t[0]).story["steps"]
+    words = {step["id"]: step["words"] for step in steps}
+    assert "preprocessing has scaled it" in words["x"]
+    assert "The target is scaled" in words["cost"]
 
 
 def test_frozen_layers_stay() -> None:
@@ -146,7 +171,7 @@ def test_names_come_from_the_preprocessing_or_the_caller() -> None:
         "classes": ["n", "y"], "columns": ["age", "town = Graz", "town = Linz"], "vocabulary": None,
     }  # fmt: skip
     plain = explain(dr.Network("2/3"), [1.0, 2.0], 0).story["names"]
-    assert plain == {"classes": ["0", "1", "2"], "columns": None, "vocabulary": None}
+    assert plain == {"classes": ["class 0", "class 1", "class 2"], "columns": None, "vocabulary": None}
     own = explain(dr.Network("2/3"), [1.0, 2.0], 0, classes=["a", "b", "c"], columns=["u", "v"]).story["names"]
     assert own == {"classes": ["a", "b", "c"], "columns": ["u", "v"], "vocabulary": None}
     with pytest.raises(ShapeError, match="has 3 outputs, and there are 2 names of classes"):
@@ -161,6 +186,10 @@ def test_what_is_not_one_row_is_refused() -> None:
         explain(net, np.ones((5, 3)), [0] * 5)
     with pytest.raises(HyperparameterError, match="explain takes a network"):
         explain("3/4/2", [1, 2, 3], 0)  # type: ignore[arg-type]
+    with pytest.raises(HyperparameterError, match=re.escape("health=(X, t)")):
+        explain(net, [1.0, 2.0, 3.0], 0, health=np.ones((5, 3)))
+    with pytest.raises(HyperparameterError, match="names come as a list"):
+        explain(net, [1.0, 2.0, 3.0], 0, classes="no")
     with pytest.raises(HyperparameterError, match="learning_rate must be a finite number, above 0"):
         explain(net, [1.0, 2.0, 3.0], 0, learning_rate=0.0)
     with pytest.raises(HyperparameterError, match=re.escape("an explanation is an .html file, and a.pdf is none")):

@@ -80,7 +80,11 @@ def explain(
     )  # fmt: skip
     typer.echo(found.save(output))
     if not found.ok:
-        typer.secho("finite differences do NOT agree with a gradient; the page shows which", fg="red", err=True)
+        reason = found.story["checks"]["reason"]
+        wrong = (
+            f"no gradient could be checked: {reason}" if reason else "finite differences do NOT agree with a gradient"
+        )
+        typer.secho(f"{wrong}; the page shows where", fg="red", err=True)
         raise typer.Exit(1)
 
 
@@ -104,7 +108,10 @@ def _of_rows(
     described = {} if folder is None else folder.read()["data"]
     column = described.get("source", {}).get("target") if target is None else target
     found = read_for(net, source, size, colour, target=column)
-    _check(sample, len(found), f"{found.name} has {len(found):,} rows")
+    if sample >= len(found):
+        raise DataError(
+            f"{found.name} has {len(found):,} rows, from 0 to {len(found) - 1}; --sample {sample} is none of them"
+        )
     x: Any = found.X[sample : sample + 1]
     t = np.asarray(found.targets)[sample : sample + 1]
     rows = slice(0, HEALTH_ROWS)
@@ -120,11 +127,9 @@ def _of_text(net: Network, source: str, sample: int, steps: int) -> Row:
     """So many characters of a text, each with the next for its target."""
     assert net.vocabulary is not None
     tokens = net.vocabulary.encode(read_text(source).characters, source)
-    _check(sample + steps, len(tokens), f"{source} has {len(tokens):,} characters, the last has none behind it, and")
+    last = len(tokens) - steps - 1  # each of them has a next one
+    if sample > last:
+        most = f"with --steps {steps} the last --sample is {last}" if last >= 0 else f"--steps {steps} are too many"
+        raise DataError(f"{source} has {len(tokens):,} characters; {most}")
     x, t = tokens[sample : sample + steps], tokens[sample + 1 : sample + steps + 1]
     return Row(x.astype(np.int64), t.astype(np.int64), None)
-
-
-def _check(sample: int, count: int, what: str) -> None:
-    if sample >= count:
-        raise DataError(f"{what}, from 0 to {count - 1}; --sample {sample} is none of them")

@@ -41,8 +41,8 @@ class Explanation:
 
     @property
     def ok(self) -> bool:
-        """Whether finite differences agree with every gradient."""
-        return bool(self.story["checks"].get("ok", False))
+        """Whether finite differences agree with every gradient; not where the cost is not finite."""
+        return bool(self.story["checks"]["ok"])
 
     def to_html(self) -> str:
         """The page: one file that asks for nothing else."""

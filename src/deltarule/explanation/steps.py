@@ -10,6 +10,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
+
+from deltarule.data import Preprocessing
 from deltarule.derivation.document import Math, words
 from deltarule.derivation.draft import constants_text, equations_of, symbol
 from deltarule.derivation.forms.mathml import math
@@ -61,9 +64,21 @@ THROUGH_TIME = (
 class Steps:
     """The steps of one story."""
 
-    def __init__(self, tr: Trace, optimizer: Optimizer, eta: float, weight_decay: float) -> None:
+    def __init__(
+        self,
+        tr: Trace,
+        optimizer: Optimizer,
+        eta: float,
+        weight_decay: float,
+        preprocessing: Preprocessing | None = None,
+    ) -> None:
         self.tr, self.net, self.L = tr, tr.net, len(tr)
         self.optimizer, self.eta, self.decay = optimizer, eta, weight_decay
+        pre = preprocessing
+        self.scaled_inputs = pre is not None and pre.mean is not None
+        self.scaled_targets = pre is not None and pre.target_scale is not None and bool(
+            np.any(pre.target_scale != 1) or np.any(pre.target_mean)
+        )  # fmt: skip
         self.every = tr.net.shapes[-1][0] is None  # whether there is an answer at every time step
 
     def all(self) -> list[Step]:
@@ -71,7 +86,9 @@ class Steps:
         return list(self._all())
 
     def _all(self) -> Iterator[Step]:
-        says = "One row, as the first layer sees it: a⁽⁰⁾ = x. Everything that follows is computed from it."
+        says = "One row, as the first layer sees it: x, or a⁽⁰⁾. Everything that follows is computed from it."
+        if self.scaled_inputs:
+            says += " The network's own preprocessing has scaled it."
         yield _step("x", "The input", "forward", 0, [("x", "result")], [], says)
         for stage in range(1, self.L + 1):
             yield from self._forward(stage)
@@ -119,9 +136,9 @@ class Steps:
 
     def _cost(self) -> Step:
         cost = self.net.output.cost
-        says = f"How far the answer is from the target: {cost.name}. Smaller is better; 0 would be perfect."
-        if cost.name in ("cross entropy", "poisson"):
-            says = says.replace("; 0 would be perfect", "")
+        says = f"How far the answer is from the target: {cost.name}. Smaller is better."
+        if self.scaled_targets:
+            says += " The target is scaled by the network's own preprocessing, and so are answer and cost."
         if self.every:
             mean = "their mean" if self.net.time == "mean" else "their sum"
             says += f" Every step has a cost of its own, and C is {mean}."
@@ -243,12 +260,14 @@ class Steps:
             for name, role in ((p, "from"), (f"d{p}", "from"), (f"{p}.new", "result"))
         ]
         own = constants_text(self.optimizer)
-        says = f"Every parameter moves against its gradient, with η = {self.eta:g}{', ' + own if own else ''}."
+        every = "Every parameter" if len(trained) == sum(bool(t.parameters) for t in self.tr) else "What is not frozen"
+        says = f"{every} moves against its gradient, with η = {self.eta:g}{', ' + own if own else ''}."
         if self.optimizer.begin(self.tr.theta):
             says += " The rule remembers earlier gradients; this is its first step, with nothing to remember yet."
         if not trained:
             says = "There is no parameter that learns."
-        formulas = _formulas(self.optimizer.formula.split(r", \quad "), "update") if self.optimizer.formula else []
+        told = bool(self.optimizer.formula and trained)
+        formulas = _formulas(self.optimizer.formula.split(r", \quad "), "update") if told else []
         yield _step("update", f"The update: {self.optimizer}", "update", 0, shown, formulas, says)
         says = "Forward once more with the new parameters. A small enough step against the gradient lowers the cost."
         yield _step("after", "The cost after the step", "after", 0, [("C", "from"), ("C_after", "result")], [], says)
@@ -274,6 +293,7 @@ class Steps:
     def formulas(self, stage: int, *gives: str) -> list[Mapping[str, Any]]:
         """A layer's formulas for these arrays, in the order of the names."""
         place, found = Place.of(self.net, stage), list[Mapping[str, Any]]()
+        place = place._replace(below="x") if stage == 1 else place
         layer, equations = self.layer(stage), equations_of(self.layer(stage), self.net.shapes[stage - 1])
         for wanted in gives:
             for e in equations:

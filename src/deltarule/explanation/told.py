@@ -12,7 +12,7 @@ from deltarule.derivation.draft import drawn
 from deltarule.derivation.sample import ours
 from deltarule.diagnosis import diagnose
 from deltarule.engines import textbook
-from deltarule.errors import ShapeError
+from deltarule.errors import HyperparameterError, ShapeError
 from deltarule.explanation.checks import checked
 from deltarule.explanation.steps import Steps
 from deltarule.explanation.story import arrays_of, constants_of, encoded, layers_of, parameters_after
@@ -31,7 +31,7 @@ def told(
     health: tuple[Any, Any] | None,
 ) -> dict[str, Any]:  # fmt: skip
     """The whole story but for names: of a trace in float64 of the network's one row."""
-    steps = Steps(tr, rule, eta, weight_decay)
+    steps = Steps(tr, rule, eta, weight_decay, net.preprocessing)
     settings: dict[str, Any] = {"weight_decay": weight_decay, "masks": masks}
     arrays, after = arrays_of(tr), parameters_after(tr, rule, eta, weight_decay)
     if not ours(rule):  # the page does not know how to compute it
@@ -42,7 +42,7 @@ def told(
     checks, differences = checked(tr, seed, settings)
     arrays |= differences
     output = tr.net.output
-    measured = (net, *health) if health else (tr.net, tr.done.caches[0].a_prev, tr.done.t)
+    measured = (tr.net, tr.done.caches[0].a_prev, tr.done.t) if health is None else (net, *_pair(health))
     diagnosis = diagnose(*measured, optimizer=rule, learning_rate=eta)
     return {
         "network": _spelled(net), "dtype": str(net.dtype), "layers": layers_of(tr), "divisor": steps.divisor,
@@ -58,6 +58,12 @@ def told(
     }  # fmt: skip
 
 
+def _pair(health: Any) -> tuple[Any, Any]:
+    if not isinstance(health, tuple | list) or len(health) != 2:
+        raise HyperparameterError("health is the rows to measure on, with their targets: health=(X, t)")
+    return health[0], health[1]
+
+
 def _spelled(net: Network) -> str:
     """The network's spelling, without how its weights were drawn."""
     layers = [drawn(layer) for layer in net.layers]
@@ -69,11 +75,14 @@ def named(
 ) -> dict[str, list[str] | None]:
     """Names of outputs, inputs and characters, where there are any."""
     pre = net.preprocessing
+    for names in (classes, columns):
+        if isinstance(names, str):
+            raise HyperparameterError(f"names come as a list, ['no', 'yes'], and not as one text, {names!r:.60}")
     if classes is None and pre is not None and pre.classes is not None:
-        classes = [str(c) for c in pre.classes]
+        classes = [c if isinstance(c, str) else f"class {c}" for c in pre.classes]
     maps = tr.y.ndim == 3
     if classes is None and net.is_classifier and net.n_outputs > 1 and net.vocabulary is None and not maps:
-        classes = [str(k) for k in range(net.n_outputs)]  # as `predict` answers
+        classes = [f"class {k}" for k in range(net.n_outputs)]  # as `predict` answers
     if columns is None and pre is not None and pre.columns is not None:
         columns = [f"{c.name} = {level}" if c.levels else c.name for c in pre.columns for level in c.levels or ("",)]
     vocabulary = None if net.vocabulary is None else list(net.vocabulary.characters)

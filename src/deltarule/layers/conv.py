@@ -241,8 +241,8 @@ class _Written:
         return [Equation(
             "margin",
             r"\tilde a_{\mathrm{prev}} = \operatorname{pad}(a_{\mathrm{prev}})",
-            words=f"Behind a margin of {self.layer.border:g}: {top} and {bottom} rows above and below, {left} and "
-            f"{right} columns left and right:",
+            words=f"Behind a margin of ${self.layer.border:g}$: {top} rows above, {bottom} below, {left} columns at "
+            f"the left, {right} at the right:",
         )]  # fmt: skip
 
     def turned(self) -> list[Equation]:

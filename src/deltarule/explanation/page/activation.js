@@ -2,7 +2,20 @@
 
 import { ACTIVATIONS, sigmoid, softmax } from "./activations.js";
 import {
-  call, condition, difference, entry, exponential, logarithm, named, number, power, product, quotient, stably, sum,
+  call,
+  condition,
+  difference,
+  entry,
+  exponential,
+  logarithm,
+  named,
+  number,
+  power,
+  product,
+  quotient,
+  stably,
+  sum,
+  sumOf,
 } from "./expression.js";
 import { derivative, stateLetter, symbol } from "./notation.js";
 
@@ -152,6 +165,6 @@ function shareOf(story, { stage }, index) {
   const shares = softmax(row.map((leaf) => leaf.value));
   return {
     formula: `e^{${symbol("z", stage, index)}} / Σ_{j} e^{${symbol("z", stage, [...step, "j"])}}`,
-    tree: stably(quotient(exponential(row[k]), sum(...row.map(exponential))), shares[k]),
+    tree: stably(quotient(exponential(row[k]), sumOf(row.map(exponential))), shares[k]),
   };
 }

@@ -31,7 +31,10 @@ function repaint() {
 
 if (typeof matchMedia !== "undefined") {
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
-  for (const [event, on] of [["beforeprint", true], ["afterprint", false]]) {
+  for (const [event, on] of [
+    ["beforeprint", true],
+    ["afterprint", false],
+  ]) {
     addEventListener(event, () => {
       printing = on;
       repaint();

@@ -113,8 +113,17 @@ function costColumn(story, output, x) {
   const box = x + (targets ? output.cell.width + COST.gap : 0);
   const height = targets ? Math.max(output.height, COST.height) : COST.height;
   return {
-    stage: story.layers.length + 1, kind: "cost", x, y: output.y, top: output.y - height / 2, height, box,
-    width: box + COST.width - x, targets, output, t,
+    stage: story.layers.length + 1,
+    kind: "cost",
+    x,
+    y: output.y,
+    top: output.y - height / 2,
+    height,
+    box,
+    width: box + COST.width - x,
+    targets,
+    output,
+    t,
   };
 }
 
@@ -144,10 +153,16 @@ function costNodes(story, progress, { box, x, y, top, targets, output, t }) {
   const C = progress.array("C");
   const role = progress.role("C") || progress.role("C_after");
   const centre = box + COST.width / 2;
-  nodes.push(node("rect", {
-    x: box, y: y - COST.height / 2, width: COST.width, height: COST.height, rx: 8,
-    class: C ? `cost ${role}` : "cost pale",
-  }));
+  nodes.push(
+    node("rect", {
+      x: box,
+      y: y - COST.height / 2,
+      width: COST.width,
+      height: COST.height,
+      rx: 8,
+      class: C ? `cost ${role}` : "cost pale",
+    }),
+  );
   if (!C) nodes.push(formula(centre, y + 5, "C", "large pale"));
   else if (after) {
     nodes.push(write(centre, y - 6, `C was ${short(C.data[0])}`, "number faint"));

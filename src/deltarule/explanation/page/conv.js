@@ -6,7 +6,7 @@
 //
 // Where y, x, u, v are written they count from 1: the row is s y + u − (s + top). Maps without a link have no term.
 
-import { entry, number, product, sum } from "./expression.js";
+import { entry, number, product, sum, sumOf } from "./expression.js";
 import { gradient } from "./gradient.js";
 import { affine, below, symbol, weight } from "./notation.js";
 import { holding, places } from "./windows.js";
@@ -51,7 +51,7 @@ function z(story, layer, [o, y, x]) {
   const over = layer.numbers ? "c linked, u, v" : "c, u, v";
   return {
     formula: `Σ_{${over}} ${kernels} ${input.symbol("c", rows, columns)} + ${symbol("b", stage, [o])}`,
-    tree: sum(sum(...terms), entry(b, o)),
+    tree: sum(sumOf(terms), entry(b, o)),
   };
 }
 
@@ -67,7 +67,7 @@ function dW(story, layer, index) {
   const rows = affine(stride[0], "y", u + 1 - stride[0] - before[0]);
   const columns = affine(stride[1], "x", v + 1 - stride[1] - before[1]);
   const formula = `Σ_{y, x} ${symbol("δ", stage, [o, "y", "x"])} ${input.symbol(c, rows, columns)}`;
-  return gradient(story, layer, "W", index, kernelWeight(layer, index), { formula, tree: sum(...terms) });
+  return gradient(story, layer, "W", index, kernelWeight(layer, index), { formula, tree: sumOf(terms) });
 }
 
 /** W_oc[u, v] of an index of W: by its map and channel where W holds links. */
@@ -79,7 +79,7 @@ function db(story, layer, [o]) {
   const delta = story.array(`${layer.stage}.delta`);
   const terms = grid(delta).map((yx) => entry(delta, o, ...yx));
   const formula = `Σ_{y, x} ${symbol("δ", layer.stage, [o, "y", "x"])}`;
-  return gradient(story, layer, "b", [o], symbol("b", layer.stage, [o]), { formula, tree: sum(...terms) });
+  return gradient(story, layer, "b", [o], symbol("b", layer.stage, [o]), { formula, tree: sumOf(terms) });
 }
 
 /** ∂C/∂a_prev,c[i, j]: every window that saw the place sends its part back, by the weight that it saw it with. */
@@ -99,6 +99,6 @@ function back(story, layer, [c, i, j]) {
   const over = layer.numbers ? "o linked, y, x" : "o, y, x";
   return {
     formula: `Σ_{${over}} ${weight("W", stage, ["o", c], taps)} ${symbol("δ", stage, ["o", "y", "x"])}`,
-    tree: sum(...terms),
+    tree: sumOf(terms),
   };
 }

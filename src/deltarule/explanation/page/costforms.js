@@ -5,15 +5,27 @@
 
 import { softened } from "./activation.js";
 import {
-  call, condition, difference, exponential, largest, logarithm, modulus, negative, number, power, product, quotient,
-  stably, sum,
+  call,
+  condition,
+  difference,
+  exponential,
+  largest,
+  logarithm,
+  modulus,
+  negative,
+  number,
+  power,
+  product,
+  quotient,
+  stably,
+  sumOf,
 } from "./expression.js";
 
 const ONE = number(1);
 
 const error = ({ y, target }, k) => difference(y(k), target(k));
 
-const over = ({ units }, term) => sum(...units.flatMap((k) => term(k) ?? []));
+const over = ({ units }, term) => sumOf(units.flatMap((k) => term(k) ?? []));
 
 /** a b, and nothing where a is 0. */
 const times = (a, b) => (a.value === 0 ? [] : [product(a, b)]);
@@ -22,7 +34,10 @@ const times = (a, b) => (a.value === 0 ? [] : [product(a, b)]);
 export const VALUES = {
   "squared error": (row) => ({
     formula: `½ Σ_{k} (${row.symbols.y("k")} − ${row.symbols.t("k")})^{2}`,
-    tree: product(number(0.5, "½"), over(row, (k) => power(error(row, k), 2))),
+    tree: product(
+      number(0.5, "½"),
+      over(row, (k) => power(error(row, k), 2)),
+    ),
   }),
   absolute: (row) => ({
     formula: `Σ_{k} |${row.symbols.y("k")} − ${row.symbols.t("k")}|`,
@@ -95,7 +110,7 @@ export const FROM_LOGITS = {
 function logSumExp(z) {
   const most = z.reduce((found, leaf) => Math.max(found, leaf.value), -Infinity);
   const value = most + Math.log(z.reduce((all, leaf) => all + Math.exp(leaf.value - most), 0));
-  return stably(logarithm(sum(...z.map(exponential))), value);
+  return stably(logarithm(sumOf(z.map(exponential))), value);
 }
 
 /** By name: ∂C/∂ŷ_k of a row. The other costs come with their canonical activation only. */

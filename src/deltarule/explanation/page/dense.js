@@ -6,7 +6,7 @@
 //
 // Maps are read flat, channel by channel, row by row; a token x_t chooses column x_t of W.
 
-import { entry, from, product, sum } from "./expression.js";
+import { entry, from, product, sum, sumOf } from "./expression.js";
 import { gradient } from "./gradient.js";
 import { below, symbol, weight } from "./notation.js";
 
@@ -47,7 +47,7 @@ function z(story, layer, index) {
   const i = index.at(-1);
   const { formula, terms } = driven(story, layer, index[0], i);
   const b = entry(story.array(`${layer.stage}.b`), i);
-  return { formula: `${formula} + ${symbol("b", layer.stage, [i])}`, tree: sum(sum(...terms), b) };
+  return { formula: `${formula} + ${symbol("b", layer.stage, [i])}`, tree: sum(sumOf(terms), b) };
 }
 
 function dW(story, layer, [i, k]) {
@@ -66,7 +66,7 @@ export function outer(story, layer, i, k) {
     const steps = [...x.data.keys()].filter((t) => x.at(t) === k);
     return {
       formula: `Σ_{t : x_{t} = ${k}} ${symbol("δ", stage, ["t", i])}`,
-      tree: sum(...steps.map((t) => from(entry(delta, t, i), entry(x, t)))),
+      tree: sumOf(steps.map((t) => from(entry(delta, t, i), entry(x, t)))),
     };
   }
   const x = features(story, layer);
@@ -74,7 +74,7 @@ export function outer(story, layer, i, k) {
     return { formula: `${symbol("δ", stage, [i])} ${x.symbol(0, k)}`, tree: product(entry(delta, i), x.entry(0, k)) };
   }
   const terms = Array.from({ length: delta.shape[0] }, (_, t) => product(entry(delta, t, i), x.entry(t, k)));
-  return { formula: `Σ_{t} ${symbol("δ", stage, ["t", i])} ${x.symbol("t", k)}`, tree: sum(...terms) };
+  return { formula: `Σ_{t} ${symbol("δ", stage, ["t", i])} ${x.symbol("t", k)}`, tree: sumOf(terms) };
 }
 
 function db(story, layer, [i]) {
@@ -86,7 +86,7 @@ export function overAll(story, { stage }, i) {
   const delta = story.array(`${stage}.delta`);
   if (delta.shape.length === 1) return { formula: symbol("δ", stage, [i]), tree: entry(delta, i) };
   const terms = Array.from({ length: delta.shape[0] }, (_, t) => entry(delta, t, i));
-  return { formula: `Σ_{t} ${symbol("δ", stage, ["t", i])}`, tree: sum(...terms) };
+  return { formula: `Σ_{t} ${symbol("δ", stage, ["t", i])}`, tree: sumOf(terms) };
 }
 
 /** ∂C/∂a_prev,k: what weight W_ik carried up, it carries back. */
@@ -98,7 +98,7 @@ function back(story, layer, index) {
   const terms = Array.from({ length: W.shape[0] }, (_, i) => product(entry(W, i, k), entry(delta, ...steps, i)));
   return {
     formula: `Σ_{i} ${weight("W", stage, ["i", k])} ${symbol("δ", stage, [...steps, "i"])}`,
-    tree: sum(...terms),
+    tree: sumOf(terms),
   };
 }
 

@@ -6,7 +6,7 @@ import { Progress } from "./progress.js";
 import { node } from "./svg.js";
 import { unrolled } from "./unrolled.js";
 
-const LEAST = 0.86; // how far the picture may shrink before its box scrolls: its smallest letters stay legible
+const LEAST = 0.82; // how far the picture may shrink before its box scrolls: its smallest letters stay legible
 
 /** A drawing of a story's network: {element, show(step), replace(story)}; `onChoose(stepId)` hears of chosen layers. */
 export function drawing(story, { onChoose }) {
@@ -116,12 +116,16 @@ function part(onChoose) {
 /** What the picture shows, in a sentence below it. */
 function words(story, { phase, backward }) {
   if (backward && story.T) {
-    return "The same network, reversed in time: δ of a step comes from above and, through Uᵀ, from the step after it. "
-      + "Numbers are lengths ‖·‖; where the colour fades, the error vanishes.";
+    return (
+      "The same network, reversed in time: δ of a step comes from above and, through Uᵀ, from the step after it. " +
+      "Numbers are lengths ‖·‖; where the colour fades, the error vanishes."
+    );
   }
   if (backward) {
-    return "The same network, reversed: errors go through the weights transposed, and each unit multiplies "
-      + "by f′\u2060(z), a constant, because z is already known.";
+    return (
+      "The same network, reversed: errors go through the weights transposed, and each unit multiplies " +
+      "by f′\u2060(z), a constant, because z is already known."
+    );
   }
   if (phase === "update") return "Every parameter goes a step against its gradient; lines are the new weights.";
   if (phase === "after") return "With the new parameters, the same input costs this much.";

@@ -26,8 +26,11 @@ export function from(leaf, ...others) {
 /** A constant, written as its number unless a sign is given. */
 export const number = (value, sign = null) => node("number", [], value, Math.abs(value), { sign, places: [] });
 
-/** Σ of terms; 0 of none. */
-export const sum = (...terms) => node("sum", terms, total(values(terms)), total(sizes(terms)));
+/** Σ of terms, a list of any length; 0 of none. */
+export const sumOf = (terms) => node("sum", terms, total(values(terms)), total(sizes(terms)));
+
+/** a + b + … */
+export const sum = (...terms) => sumOf(terms);
 
 /** −a, a term of a sum that is taken off. */
 export const negative = (a) => node("negative", [a], -a.value, a.size);
@@ -37,7 +40,12 @@ export const difference = (a, b) => sum(a, negative(b));
 
 /** The product of factors. */
 export const product = (...factors) =>
-  node("product", factors, factors.reduce((all, f) => all * f.value, 1), factors.reduce((all, f) => all * f.size, 1));
+  node(
+    "product",
+    factors,
+    factors.reduce((all, f) => all * f.value, 1),
+    factors.reduce((all, f) => all * f.size, 1),
+  );
 
 /** a / b. */
 export const quotient = (a, b) =>
@@ -54,7 +62,8 @@ export function call(name, f, ...parts) {
 
 /** The largest. */
 export function largest(...parts) {
-  return node("call", parts, Math.max(...values(parts)), Math.max(...sizes(parts)), { name: "max" });
+  const most = (numbers) => numbers.reduce((a, b) => Math.max(a, b));
+  return node("call", parts, most(values(parts)), most(sizes(parts)), { name: "max" });
 }
 
 /** e^a. */

@@ -56,7 +56,11 @@ function rateField(original) {
   const field = numberField("whatif-eta", ["learning rate ", element("var", {}, "η")], original, RATE);
   const middle = Math.log10(original);
   const slider = element("input", {
-    type: "range", min: -DECADES, max: DECADES, step: 0.05, "aria-label": "learning rate η, in powers of ten",
+    type: "range",
+    min: -DECADES,
+    max: DECADES,
+    step: 0.05,
+    "aria-label": "learning rate η, in powers of ten",
   });
   const follow = () => {
     if (field.value > 0) {

@@ -9,7 +9,9 @@ export function formulas(step) {
 }
 
 function formula({ mathml: text, words, constants, text: plain }) {
-  const lead = words.length ? element("p", {}, ...words.flatMap((w) => (typeof w === "string" ? [w] : mathml(w.mathml)))) : null;
+  const lead = words.length
+    ? element("p", {}, ...words.flatMap((w) => (typeof w === "string" ? [w] : mathml(w.mathml))))
+    : null;
   const behind = constants ? element("span", { class: "constants" }, constants) : null;
   const shown = { class: "formula", tabindex: "0", role: "region", "aria-label": `Formula: ${plain}` };
   return [lead, element("div", shown, ...mathml(text), behind)].filter(Boolean);

@@ -30,7 +30,13 @@ const short = (value) => (value === null ? "–" : text(number(value), 3));
 const number = (value) => (typeof value === "string" ? Number(value.replace("inf", "Infinity")) : value);
 
 function layerRow(story, layer) {
-  const numbers = [short(layer.mean_delta), short(layer.ratio), share(layer.dead), share(layer.saturated), short(layer.update_ratio)];
+  const numbers = [
+    short(layer.mean_delta),
+    short(layer.ratio),
+    share(layer.dead),
+    share(layer.saturated),
+    short(layer.update_ratio),
+  ];
   return element(
     "tr",
     {},
@@ -41,13 +47,23 @@ function layerRow(story, layer) {
 
 /** The verdict, why, and what to do. */
 function verdict({ verdict: said, reason, remedy }) {
-  const words = [`${said}: ${reason}.`, remedy && `${remedy[0].toUpperCase()}${remedy.slice(1)}.`].filter(Boolean).join(" ");
-  return element("tr", { class: said === "healthy" ? null : "found" }, element("td", { colspan: HEAD.length, class: "says" }, words));
+  const words = [`${said}: ${reason}.`, remedy && `${remedy[0].toUpperCase()}${remedy.slice(1)}.`]
+    .filter(Boolean)
+    .join(" ");
+  return element(
+    "tr",
+    { class: said === "healthy" ? null : "found" },
+    element("td", { colspan: HEAD.length, class: "says" }, words),
+  );
 }
 
 /** Of a recurrent layer: how the errors shrink or grow, step by step back. */
 function throughTime(layer) {
   if (!layer.through_time?.length) return null;
   const steps = layer.through_time.map((size, k) => `${k} back: ${short(size)}`).join(", ");
-  return element("tr", {}, element("td", { colspan: HEAD.length, class: "says" }, `Through time, what is left of an error: ${steps}.`));
+  return element(
+    "tr",
+    {},
+    element("td", { colspan: HEAD.length, class: "says" }, `Through time, what is left of an error: ${steps}.`),
+  );
 }

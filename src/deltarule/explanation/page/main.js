@@ -25,6 +25,15 @@ const stage = element("div", { class: "stage" });
 const steps = stepper(story.steps, go);
 const picture = drawing(story, { onChoose: (id) => steps.go(id) });
 const sum = element("p", { class: "sum" });
+const wrong = story.checks.ok
+  ? null
+  : element(
+      "p",
+      { class: "wrong-note" },
+      story.checks.reason
+        ? `No gradient could be checked: ${story.checks.reason}.`
+        : "Finite differences do NOT agree with a gradient: see the steps of the way back.",
+    );
 
 /** Another step: from its beginning. */
 function go(step) {
@@ -57,16 +66,21 @@ function summed() {
 const question = possible(original) ? form(original, change) : null;
 const bar = element("div", { class: "bar" }, steps.bar);
 const head = element("div", { class: "head" }, bar, picture.element);
-const size = `${story.layers.reduce((n, layer) => n + layer.parameters.reduce((m, p) => m + story.array(`${layer.stage}.${p}`).size, 0), 0).toLocaleString("en")} parameters`;
+const parameters = story.layers
+  .flatMap(({ stage: l, parameters: names }) => names.map((p) => story.array(`${l}.${p}`).size))
+  .reduce((n, m) => n + m, 0);
+const hint = [
+  `${parameters.toLocaleString("en")} parameters. One row, forward and back; all numbers in float64.`,
+  "Point at a number to see where it comes from; click it to keep it, Esc lets it go. ← and → step, p plays.",
+];
 document.body.append(
+  element("header", {}, element("h1", {}, story.network), sum, wrong, element("p", { class: "about" }, hint.join(" "))),
   element(
-    "header",
-    {},
-    element("h1", {}, story.network),
-    sum,
-    element("p", { class: "about" }, `${size}. One row, forward and back; all numbers in float64. Point at a number to see where it comes from; click it to keep it, Esc lets it go. ← and → step, p plays.`),
+    "div",
+    { class: "columns" },
+    steps.list,
+    element("main", {}, head, stage, ...(question ? [question.element] : []), ...[health(story)].filter(Boolean)),
   ),
-  element("div", { class: "columns" }, steps.list, element("main", {}, head, stage, ...(question ? [question.element] : []), ...[health(story)].filter(Boolean))),
   live,
 );
 document.addEventListener("keydown", (event) => event.key === "Escape" && shown?.release());

@@ -8,7 +8,7 @@
 
 import * as activation from "./activation.js";
 import { FROM_LOGITS, VALUES, SLOPES } from "./costforms.js";
-import { difference, entry, number, product, quotient, sum } from "./expression.js";
+import { difference, entry, number, product, quotient, sum, sumOf } from "./expression.js";
 import { derivative, symbol } from "./notation.js";
 
 /** One answer of the network, that of step t or the only one: leaves y(k), target(k), z(k) and their symbols. */
@@ -63,7 +63,7 @@ export function C(story) {
 
 function meanOfSteps(story) {
   const costs = story.array("costs");
-  const tree = sum(...[...costs.data.keys()].map((t) => entry(costs, t)));
+  const tree = sumOf([...costs.data.keys()].map((t) => entry(costs, t)));
   if (story.divisor === 1) return { formula: "Σ_{t} C_{t}", tree };
   return { formula: "1/T · Σ_{t} C_{t}", tree: quotient(tree, number(story.divisor)) };
 }
@@ -111,5 +111,5 @@ function throughJacobian(story, layer, index) {
     return product(entry(da, ...step, k), y(k), difference(number(k === j ? 1 : 0), y(j)));
   });
   const jacobian = `${symbols.y("k")} ([k = ${j + 1}] − ${symbols.y(j)})`;
-  return { formula: `Σ_{k} ${derivative(symbols.y("k"))} ${jacobian}`, tree: sum(...terms) };
+  return { formula: `Σ_{k} ${derivative(symbols.y("k"))} ${jacobian}`, tree: sumOf(terms) };
 }

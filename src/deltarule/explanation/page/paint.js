@@ -24,8 +24,17 @@ function cells(context, plane, i, tile, box, data, colours) {
   const { width, height } = plane.cell;
   const from = plane.origin(i);
   context.imageSmoothingEnabled = false;
-  context.drawImage(scratch.canvas, 0, 0, columns, rows,
-    from.x + c0 * width, from.y + r0 * height, columns * width, rows * height);
+  context.drawImage(
+    scratch.canvas,
+    0,
+    0,
+    columns,
+    rows,
+    from.x + c0 * width,
+    from.y + r0 * height,
+    columns * width,
+    rows * height,
+  );
 }
 
 /** What is drawn on single cells: hatching on what is not a finite number, and the numbers themselves. */
@@ -81,7 +90,10 @@ function outline(context, plane, where, arrangement, lit, ink, paper) {
     if (column === columns - 1 || !lit.has(k + 1)) sides.push([x + width, y, x + width, y + height]);
   }
   context.lineCap = "square";
-  for (const [colour, thick] of [[paper, 4], [ink, 2]]) {
+  for (const [colour, thick] of [
+    [paper, 4],
+    [ink, 2],
+  ]) {
     context.strokeStyle = colour;
     context.lineWidth = thick;
     segments(context, sides);

@@ -11,7 +11,7 @@ import { view } from "./view.js";
 
 const OPEN_AT_ONCE = 12; // arrays; of a step with more, those of each layer are unfolded when asked for
 
-/** The panel of one step: { element, point(array, index), release() }. `say(text)` reaches the screen reader. */
+/** The panel of one step: { element, rest(), release() }. `say(text)` reaches the screen reader. */
 export function panel(story, step, say) {
   const views = new Map();
   let pinned = null;
@@ -73,16 +73,14 @@ export function panel(story, step, say) {
     tell(name, story.array(name).index(largest));
   }
 
-  const checked = step.check && !story.whatIf ? check(story, step.check, (name, index) => pin(name, index)) : null;
-  const stale = step.check && story.whatIf
-    ? element("p", { class: "note" }, "Finite differences were taken of the original cost; reset “What if” to see them.")
-    : null;
+  const checked = step.check ? check(story, step.check, pin) : null;
   equation.addEventListener("pointerover", ({ target }) => single(target.closest(".term")));
 
   /** A number of the equation: the one entry that it is. */
   function single(term) {
     for (const one of views.values()) one.clear("point");
-    if (term) views.get(term.dataset.array)?.light([term.dataset.index.split(",").filter(Boolean).map(Number)], "point");
+    if (term)
+      views.get(term.dataset.array)?.light([term.dataset.index.split(",").filter(Boolean).map(Number)], "point");
     else if (told) views.get(told.name)?.light([told.index], "point");
   }
 
@@ -94,9 +92,8 @@ export function panel(story, step, say) {
     arrays,
     equation,
     checked,
-    stale,
   );
-  return { element: made, point: pin, release, rest };
+  return { element: made, release, rest };
 }
 
 /** A step's arrays; of an update every parameter, its gradient and what becomes of it in a line of their own. */
@@ -146,7 +143,7 @@ const place = (index) => (index.length ? `[${index.map((i) => i + 1).join(", ")}
 /** An entry's equation, its value in full, and its finite difference. */
 function entry(story, name, index, found) {
   const value = story.array(name).at(...index);
-  const difference = story.whatIf ? undefined : differenceAt(story, name, index);
+  const difference = differenceAt(story, name, index);
   return [
     found ? drawn(found.lines) : element("p", {}, `${sign(story, name)}${place(index)} ${origin(story, name)}.`),
     element("p", { class: "exact" }, `${exact(value)}`),

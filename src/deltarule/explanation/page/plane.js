@@ -31,12 +31,17 @@ function laid(arrangement, cell, width, head, turned = false) {
     at ??= new Map(tiles.map((_, i) => [place(i)[0] * across + place(i)[1], i]));
     return at.get(r * across + c);
   };
-  const range = (from, length, first, step, n) =>
-    [Math.max(0, Math.floor((from - first) / step)), Math.min(n - 1, Math.floor((from + length - first) / step))];
+  const range = (from, length, first, step, n) => [
+    Math.max(0, Math.floor((from - first) / step)),
+    Math.min(n - 1, Math.floor((from + length - first) / step)),
+  ];
   return {
     width: head.left + across * pitch.x - gap + (head.left ? 10 : 1), // with room for the last heading
     height: head.top + down * pitch.y - gap + 1,
-    head, cell, origin, turned,
+    head,
+    cell,
+    origin,
+    turned,
     /** The rectangle of a cell. */
     rect({ tile, row, column }) {
       const { x, y } = origin(tile);

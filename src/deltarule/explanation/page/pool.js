@@ -5,7 +5,7 @@
 //   subsample   mean as above, z_c = ω_c mean_c + b_c    ∂C/∂a_prev[i, j] = ω_c (Σ of δ …)/n
 //               ∂C/∂ω_c = Σ δ_c mean_c                   ∂C/∂b_c = Σ δ_c
 
-import { entry, largest, number, product, quotient, sum } from "./expression.js";
+import { entry, largest, number, product, quotient, sum, sumOf } from "./expression.js";
 import { divided } from "./gradient.js";
 import { affine, below, symbol } from "./notation.js";
 import { holding, places } from "./windows.js";
@@ -28,7 +28,7 @@ function windowOf(story, { stage, size, stride }, [c, y, x]) {
 
 function meanOfWindow(story, layer, index) {
   const { parts, symbol: seen } = windowOf(story, layer, index);
-  return { formula: `1/${parts.length} · Σ_{u, v} ${seen}`, tree: quotient(sum(...parts), number(parts.length)) };
+  return { formula: `1/${parts.length} · Σ_{u, v} ${seen}`, tree: quotient(sumOf(parts), number(parts.length)) };
 }
 
 function largestOfWindow(story, layer, index) {
@@ -59,7 +59,7 @@ function shared(story, layer, [c, i, j]) {
   const n = size[0] * size[1];
   return {
     formula: `1/${n} · Σ_{y, x : holds ${i + 1}, ${j + 1}} ${symbol("δ", stage, [c, "y", "x"])}`,
-    tree: quotient(sum(...terms), number(n)),
+    tree: quotient(sumOf(terms), number(n)),
     note: terms.length ? null : "no window holds this place",
   };
 }
@@ -78,7 +78,7 @@ function taken(story, layer, [c, i, j]) {
   });
   return {
     formula: `Σ_{y, x : largest at ${i + 1}, ${j + 1}} ${symbol("δ", layer.stage, [c, "y", "x"])}`,
-    tree: sum(...terms.map(({ delta }) => delta)),
+    tree: sumOf(terms.map(({ delta }) => delta)),
     note: terms.length ? null : "it is the largest of no window",
   };
 }
@@ -87,11 +87,11 @@ function domega(story, { stage }, [c]) {
   const [delta, mean] = [story.array(`${stage}.delta`), story.array(`${stage}.mean`)];
   const terms = places(delta.shape.slice(1)).map((yx) => product(entry(delta, c, ...yx), entry(mean, c, ...yx)));
   const [d, m] = [symbol("δ", stage, [c, "y", "x"]), symbol("ā", stage, [c, "y", "x"])];
-  return divided(story, { formula: `Σ_{y, x} ${d} ${m}`, tree: sum(...terms) });
+  return divided(story, { formula: `Σ_{y, x} ${d} ${m}`, tree: sumOf(terms) });
 }
 
 function db(story, { stage }, [c]) {
   const delta = story.array(`${stage}.delta`);
   const terms = places(delta.shape.slice(1)).map((yx) => entry(delta, c, ...yx));
-  return divided(story, { formula: `Σ_{y, x} ${symbol("δ", stage, [c, "y", "x"])}`, tree: sum(...terms) });
+  return divided(story, { formula: `Σ_{y, x} ${symbol("δ", stage, [c, "y", "x"])}`, tree: sumOf(terms) });
 }

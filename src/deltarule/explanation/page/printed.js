@@ -34,6 +34,7 @@ function stepOnPaper(story, step) {
 function onPaper(story, name) {
   const array = story.array(name);
   const label = `${sign(story, name)}, ${meaning(story, name)}`;
-  if (array.size > MOST) return element("p", { class: "note" }, `${label}: ${array.shape.join(" × ")} numbers, on the screen.`);
+  if (array.size > MOST)
+    return element("p", { class: "note" }, `${label}: ${array.shape.join(" × ")} numbers, on the screen.`);
   return view(story, array, { label, role: "result", onPoint() {}, onLeave() {}, onPick() {} }).element;
 }

@@ -6,7 +6,7 @@
 //   ∂C/∂h_0,i = Σ_j U_ji δ_1,j     ∂C/∂x_t,k = Σ_i W_ik δ_t,i
 
 import { driven, inputWeight, outer, overAll } from "./dense.js";
-import { entry, from, number, product, sum } from "./expression.js";
+import { entry, from, number, product, sum, sumOf } from "./expression.js";
 import { divided, gradient } from "./gradient.js";
 import { derivative, symbol, weight } from "./notation.js";
 
@@ -42,7 +42,7 @@ function z(story, layer, [t, i]) {
   const memory = `Σ_{j} ${weight("U", stage, [i, "j"])} ${symbolBefore(stage, t, "j")}`;
   return {
     formula: `${memory} + ${input.formula} + ${symbol("b", stage, [i])}`,
-    tree: sum(sum(...recalled), sum(...input.terms), entry(b, i)),
+    tree: sum(sumOf(recalled), sumOf(input.terms), entry(b, i)),
   };
 }
 
@@ -58,13 +58,13 @@ function delta(story, layer, [t, i]) {
     formulas.push(derivative(symbol("h", stage, [t, i])));
   }
   if (t < end) {
-    parts.push(sum(...upTo(U.shape[0], (j) => product(entry(U, j, i), entry(deltas, t + 1, j)))));
+    parts.push(sumOf(upTo(U.shape[0], (j) => product(entry(U, j, i), entry(deltas, t + 1, j)))));
     formulas.push(`Σ_{j} ${weight("U", stage, ["j", i])} ${symbol("δ", stage, [t + 1, "j"])}`);
   }
   const above = formulas.join(" + ");
   return {
     formula: `f′(${symbol("z", stage, [t, i])}) · ${formulas.length > 1 || t < end ? `(${above})` : above}`,
-    tree: product(entry(story.array(`${stage}.slope`), t, i), parts.length > 1 ? sum(...parts) : parts[0]),
+    tree: product(entry(story.array(`${stage}.slope`), t, i), parts.length > 1 ? sumOf(parts) : parts[0]),
   };
 }
 
@@ -77,7 +77,7 @@ function dU(story, layer, [i, j]) {
   const deltas = story.array(`${stage}.delta`);
   const terms = upTo(deltas.shape[0], (t) => product(entry(deltas, t, i), stateBefore(story, layer, t, j)));
   const formula = `Σ_{t} ${symbol("δ", stage, ["t", i])} ${symbol("h", stage, ["t−1", j])}`;
-  return gradient(story, layer, "U", [i, j], weight("U", stage, [i, j]), { formula, tree: sum(...terms) });
+  return gradient(story, layer, "U", [i, j], weight("U", stage, [i, j]), { formula, tree: sumOf(terms) });
 }
 
 function db(story, layer, [i]) {
@@ -88,11 +88,11 @@ function dh0(story, { stage }, [i]) {
   const [U, deltas] = [story.array(`${stage}.U`), story.array(`${stage}.delta`)];
   const terms = upTo(U.shape[0], (j) => product(entry(U, j, i), entry(deltas, 0, j)));
   const formula = `Σ_{j} ${weight("U", stage, ["j", i])} ${symbol("δ", stage, [0, "j"])}`;
-  return divided(story, { formula, tree: sum(...terms) });
+  return divided(story, { formula, tree: sumOf(terms) });
 }
 
 function back(story, { stage }, [t, k]) {
   const [W, deltas] = [story.array(`${stage}.W`), story.array(`${stage}.delta`)];
   const terms = upTo(W.shape[0], (i) => product(entry(W, i, k), entry(deltas, t, i)));
-  return { formula: `Σ_{i} ${weight("W", stage, ["i", k])} ${symbol("δ", stage, [t, "i"])}`, tree: sum(...terms) };
+  return { formula: `Σ_{i} ${weight("W", stage, ["i", k])} ${symbol("δ", stage, [t, "i"])}`, tree: sumOf(terms) };
 }

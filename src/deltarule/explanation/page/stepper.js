@@ -5,7 +5,7 @@ import { element } from "./dom.js";
 const SECONDS_A_STEP = 3;
 const PHASES = { forward: "Forward", cost: "Cost", backward: "Backward", update: "Update", after: "After" };
 
-/** { bar, list, go(id or number), current, playing }; `onStep(step, number)` is called whenever another is shown. */
+/** { bar, list, go(id or number), begin(), current }; `onStep(step)` is called whenever another is shown. */
 export function stepper(steps, onStep) {
   let current = -1;
   let timer = null;
@@ -23,9 +23,28 @@ export function stepper(steps, onStep) {
     choice.append(element("optgroup", { label: PHASES[group.phase] }, ...options));
   }
   const count = element("span", { class: "count" });
-  const bar = element("div", { class: "stepper", role: "group", "aria-label": "Steps" }, first, back, play, on, last, choice, count);
-  const links = steps.map((step) => element("a", { href: `#step=${step.id}` }, step.title));
+  const bar = element(
+    "div",
+    { class: "stepper", role: "group", "aria-label": "Steps" },
+    first,
+    back,
+    play,
+    on,
+    last,
+    choice,
+    count,
+  );
+  const links = steps.map((step, k) => element("a", { href: `#step=${step.id}`, click: follow(k) }, step.title));
   const list = contents(steps, links);
+
+  /** A plain click steps here; within a frame without an address the link itself would lead away. */
+  function follow(k) {
+    return (event) => {
+      if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+      event.preventDefault();
+      go(k);
+    };
+  }
 
   function go(wanted) {
     const k = typeof wanted === "number" ? wanted : steps.findIndex((step) => step.id === wanted);
@@ -35,10 +54,15 @@ export function stepper(steps, onStep) {
     links[k].setAttribute("aria-current", "step");
     choice.value = String(k);
     count.textContent = `${k + 1} of ${steps.length}`;
-    for (const [one, ends] of [[first, k === 0], [back, k === 0], [on, k === steps.length - 1], [last, k === steps.length - 1]])
+    for (const [one, ends] of [
+      [first, k === 0],
+      [back, k === 0],
+      [on, k === steps.length - 1],
+      [last, k === steps.length - 1],
+    ])
       one.disabled = ends;
     remember(steps[k].id);
-    onStep(steps[k], k);
+    onStep(steps[k]);
     if (timer !== null && k === steps.length - 1) stop();
   }
 
@@ -61,10 +85,14 @@ export function stepper(steps, onStep) {
   }
 
   document.addEventListener("keydown", (event) => {
-    if (event.altKey || event.ctrlKey || event.metaKey || /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName)) return;
+    if (event.altKey || event.ctrlKey || event.metaKey || /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName))
+      return;
     const action = {
-      ArrowLeft: () => go(current - 1), ArrowRight: () => go(current + 1), Home: () => go(0),
-      End: () => go(steps.length - 1), p: () => play.click(),
+      ArrowLeft: () => go(current - 1),
+      ArrowRight: () => go(current + 1),
+      Home: () => go(0),
+      End: () => go(steps.length - 1),
+      p: () => play.click(),
     }[event.key];
     if (!action) return;
     event.preventDefault();
@@ -107,7 +135,11 @@ function contents(steps, links) {
 /** The step that the address names. */
 function asked() {
   const match = /^#step=(.+)$/.exec(location.hash);
-  return match ? decodeURIComponent(match[1]) : null;
+  try {
+    return match ? decodeURIComponent(match[1]) : null;
+  } catch {
+    return null; // no step has such a name
+  }
 }
 
 /** The address leads to the step that is shown; a page within a notebook has none of its own. */

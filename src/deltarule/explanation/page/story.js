@@ -1,4 +1,4 @@
-// The story of one pass forward and back, as the page reads it: what the network is, its steps, and every array by name.
+// The story of one pass forward and back, as the page reads it: the network, its steps, and every array by name.
 // Arrays come as base64 of little-endian floats, row by row; where float32 holds every number exactly, as float32.
 
 const KINDS = { float32: Float32Array, float64: Float64Array };

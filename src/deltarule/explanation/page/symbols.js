@@ -23,7 +23,8 @@ export function sign(story, name) {
   if (own === "da") return `∂C/∂${hidden}${up}`;
   if (own === "before") return `h${up} one step before`;
   if (own === "slope") return `f′(z${up})`;
-  if (own.startsWith("d") && layer.parameters.includes(own.slice(1))) return `∂C/∂${SIGNS[own.slice(1)] ?? own.slice(1)}${up}`;
+  if (own.startsWith("d") && layer.parameters.includes(own.slice(1)))
+    return `∂C/∂${SIGNS[own.slice(1)] ?? own.slice(1)}${up}`;
   return `${SIGNS[own] ?? own}${up}`;
 }
 
@@ -35,9 +36,20 @@ export function meaning(story, name) {
   if (stage && layer.parameters.includes(own)) return own === "b" ? "biases" : own === "h0" ? "first state" : "weights";
   if (own === "a" && stage === story.layers.length) return "the answer ŷ";
   const known = {
-    x: layer === null && story.layers[0].tokens ? "tokens" : "input", t: "target", C: "cost", costs: "costs", C_after: "cost",
-    dx: "gradient", z: "net values", a: layer?.kind === "rnn" ? "states" : "activations", delta: "errors",
-    slope: "slopes", da: "from above", mean: "means", mask: "dropout mask", before: "states",
+    x: layer === null && story.layers[0].tokens ? "tokens" : "input",
+    t: "target",
+    C: "cost",
+    costs: "costs",
+    C_after: "cost",
+    dx: "gradient",
+    z: "net values",
+    a: layer?.kind === "rnn" ? "states" : "activations",
+    delta: "errors",
+    slope: "slopes",
+    da: "from above",
+    mean: "means",
+    mask: "dropout mask",
+    before: "states",
   };
   return known[own] ?? "gradient";
 }
@@ -48,5 +60,7 @@ export function origin(story, name) {
   if (name === "x" || name === "t") return "is given";
   if (name === "C_after") return "is what going forward once more, with the new parameters, ends with";
   if (own === "mask") return "was drawn at random: 0 drops the unit";
-  return story.layer(stage)?.parameters.includes(own) ? "is a parameter as it stands" : "is computed by code of your own";
+  return story.layer(stage)?.parameters.includes(own)
+    ? "is a parameter as it stands"
+    : "is computed by code of your own";
 }

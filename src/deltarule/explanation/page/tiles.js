@@ -25,11 +25,14 @@ function rectangles(story, array, kind) {
   }
   const { numbers } = story.layer(Number(array.name.split(".")[0]));
   const [maps, channels] = shape;
-  const grid = numbers
-    ?? Array.from({ length: maps }, (_, o) => Array.from({ length: channels }, (__, c) => o * channels + c));
+  const grid =
+    numbers ?? Array.from({ length: maps }, (_, o) => Array.from({ length: channels }, (__, c) => o * channels + c));
   const single = grid[0].length === 1;
-  const tiles = grid.flatMap((row, o) => row.flatMap((block, c) =>
-    (block < 0 ? [] : [tile(block, single ? `${o + 1}` : `${o + 1}←${c + 1}`, single ? null : [o, c])])));
+  const tiles = grid.flatMap((row, o) =>
+    row.flatMap((block, c) =>
+      block < 0 ? [] : [tile(block, single ? `${o + 1}` : `${o + 1}←${c + 1}`, single ? null : [o, c])],
+    ),
+  );
   return { grid: single ? null : [grid.length, grid[0].length], tiles };
 }
 

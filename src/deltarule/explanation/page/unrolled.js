@@ -218,8 +218,13 @@ function part(story, progress, grid, stage, { boxes, symbol: sign, role }, width
     formula(LABEL.width - 6, y + 4, sign, `end ${role}`),
   );
   return {
-    key: String(stage), label: progress.words(stage), target: progress.target(stage), now: progress.stage === stage,
-    frame: reach, hit: reach, nodes: [...boxes, named],
+    key: String(stage),
+    label: progress.words(stage),
+    target: progress.target(stage),
+    now: progress.stage === stage,
+    frame: reach,
+    hit: reach,
+    nodes: [...boxes, named],
   };
 }
 

@@ -52,13 +52,13 @@ const RULES = {
 };
 
 /** The parameters of every trainable layer after one update, "l.W.new"; none where the optimiser is not ours. */
-export function updated(story, eta = story.eta) {
+export function updated(story) {
   const { name, constants, ours } = story.optimizer;
   const trained = ours ? story.layers.filter((layer) => layer.trainable) : [];
   return trained.flatMap(({ stage, parameters, decays }) =>
     parameters.map((p) => {
       const [theta, g] = [story.array(`${stage}.${p}`), story.array(`${stage}.d${p}`)];
-      const next = theta.data.map((v, k) => RULES[name](v, g.data[k], eta, constants, decays.includes(p)));
+      const next = theta.data.map((v, k) => RULES[name](v, g.data[k], story.eta, constants, decays.includes(p)));
       return new NumberArray(`${theta.name}.new`, theta.shape, next);
     }),
   );

@@ -102,11 +102,18 @@ export function view(story, array, options = {}) {
   if (!table) {
     caption.append(" ", numbersButton(figure, body));
     const [where, number] = [whereabouts(arrangement), cellText(array.data)];
-    const list = arrangement.colour === "grey" ? null : largestList(largest(array.data), {
-      show: (k) => number(array.data[k]),
-      short: (k) => tuple(arrangement, where, k),
-      describe: (k) => named(arrangement, where, k),
-    }, (k) => body.focus(k));
+    const list =
+      arrangement.colour === "grey"
+        ? null
+        : largestList(
+            largest(array.data),
+            {
+              show: (k) => number(array.data[k]),
+              short: (k) => tuple(arrangement, where, k),
+              describe: (k) => named(arrangement, where, k),
+            },
+            (k) => body.focus(k),
+          );
     if (list) figure.append(list);
   }
 

@@ -117,9 +117,8 @@ function backward(story, passes, t, parameter) {
 
 /** The story of the same x and θ with other targets t, a row, and another rate η; itself where they are no others. */
 export function recomputed(story, { t = story.array("t").data, eta = story.eta }) {
-  if (eta === story.eta && story.array("t").data.every((v, k) => v === t[k])) {
-    return story;
-  }
+  const sameTargets = story.array("t").data.every((v, k) => v === t[k]);
+  if (eta === story.eta && sameTargets) return story;
   const now = (stage, name) => story.array(`${stage}.${name}`).data;
   const passes = forward(story, now);
   const found = { t: Float64Array.from(t), ...backward(story, passes, t, now) };
@@ -128,7 +127,7 @@ export function recomputed(story, { t = story.array("t").data, eta = story.eta }
   const arrays = Object.entries(found)
     .filter(([name]) => story.array(name)) // of dropout the story has no z
     .map(([name, data]) => new NumberArray(name, story.array(name).shape, data));
-  const before = story.replaced(arrays, { eta });
+  const before = story.replaced(arrays, { eta, retargeted: !sameTargets });
   const after = before.replaced(updated(before));
   const next = (stage, name) => (after.array(`${stage}.${name}.new`) ?? after.array(`${stage}.${name}`)).data;
   const C = cost(story, forward(story, next), t, next);

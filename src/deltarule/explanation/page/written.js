@@ -56,7 +56,10 @@ function largestOf(terms) {
   if (terms.length <= MOST_TERMS) return terms;
   const places = terms.map((term, k) => ({ k, size: Math.abs(term.value) }));
   places.sort((a, b) => b.size - a.size || a.k - b.k);
-  return places.slice(0, KEPT_TERMS).sort((a, b) => a.k - b.k).map(({ k }) => terms[k]);
+  return places
+    .slice(0, KEPT_TERMS)
+    .sort((a, b) => a.k - b.k)
+    .map(({ k }) => terms[k]);
 }
 
 function rest(terms, kept) {
@@ -70,7 +73,15 @@ function callWritten({ name, parts }) {
   const kept = largestOf(parts);
   const others = parts.length - kept.length;
   const more = others ? [", ", { note: `… and ${others} more …` }] : [];
-  return [`${name}(`, ...listed(kept.map((part) => written(part, 0, true)), ", "), ...more, ")"];
+  return [
+    `${name}(`,
+    ...listed(
+      kept.map((part) => written(part, 0, true)),
+      ", ",
+    ),
+    ...more,
+    ")",
+  ];
 }
 
 const always = (binding) => () => binding;
@@ -83,7 +94,11 @@ const WRITERS = {
   negative: { binding: always(SUM), write: ({ parts }) => ["−", ...written(parts[0], PRODUCT, false)] },
   product: {
     binding: always(PRODUCT),
-    write: ({ parts }, first) => listed(parts.map((part, k) => written(part, PRODUCT, first && k === 0)), " · "),
+    write: ({ parts }, first) =>
+      listed(
+        parts.map((part, k) => written(part, PRODUCT, first && k === 0)),
+        " · ",
+      ),
   },
   quotient: {
     binding: always(PRODUCT),
