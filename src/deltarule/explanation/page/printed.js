@@ -6,6 +6,7 @@ import { meaning, sign } from "./symbols.js";
 import { view } from "./view.js";
 
 const MOST = 600; // numbers of an array that is printed whole; of larger ones the page says that they are there
+const MOST_OF_MAPS = 20000; // which are printed as pictures
 
 /** Have all steps of `story()` stand on the page while it is printed. */
 export function printed(story) {
@@ -34,7 +35,7 @@ function stepOnPaper(story, step) {
 function onPaper(story, name) {
   const array = story.array(name);
   const label = `${sign(story, name)}, ${meaning(story, name)}`;
-  if (array.size > MOST)
+  if (array.size > (array.shape.length === 3 ? MOST_OF_MAPS : MOST))
     return element("p", { class: "note" }, `${label}: ${array.shape.join(" × ")} numbers, on the screen.`);
   return view(story, array, { label, role: "result", onPoint() {}, onLeave() {}, onPick() {} }).element;
 }
