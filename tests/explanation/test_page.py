@@ -19,7 +19,7 @@ Visit = Callable[..., Any]
 
 STORY = """
   const { Story } = await import("deltarule/story");
-  const { updated } = await import("deltarule/update");
+  const { updated } = await import("deltarule/whatif/update");
   const read = Story.read(document.getElementById("story").textContent);
   const story = read.replaced(updated(read));
 """
@@ -33,7 +33,7 @@ READ_BACK = f"""async () => {{{STORY}{NUMBERS}
   return numbers(story);
 }}"""
 ALL_ENTRIES = f"""async () => {{{STORY}
-  const {{ explain }} = await import("deltarule/entries");
+  const {{ explain }} = await import("deltarule/equations/entries");
   const found = {{}};
   for (const name of story.arrayNames) {{
     const array = story.array(name);
@@ -45,11 +45,11 @@ ALL_ENTRIES = f"""async () => {{{STORY}
   return found;
 }}"""
 WHAT_IF = f"""async ([t, eta]) => {{{STORY}{NUMBERS}
-  const {{ possible, recomputed }} = await import("deltarule/whatif");
+  const {{ possible, recomputed }} = await import("deltarule/whatif/whatif");
   return possible(story) ? numbers(recomputed(story, {{ t, eta }})) : null;
 }}"""
 SOURCES = f"""async ([name, index]) => {{{STORY}
-  const {{ explain }} = await import("deltarule/entries");
+  const {{ explain }} = await import("deltarule/equations/entries");
   return explain(story, name, index).sources.map(({{ array, index }}) => [array, index]);
 }}"""
 CONTRAST = """() => {

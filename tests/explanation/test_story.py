@@ -255,7 +255,7 @@ def test_the_page_asks_for_nothing_and_names_cannot_leave_their_place(tmp_path: 
 
 def test_every_module_is_imported_by_another() -> None:
     code = modules()
-    used = {name for text in code.values() for name in re.findall(r'from "deltarule/([\w-]+)"', text)}
+    used = {name for text in code.values() for name in re.findall(r'from "deltarule/([\w/]+)"', text)}
     assert used | {"main"} == set(code)
     for name, text in code.items():
         assert not re.search(r"innerHTML|insertAdjacentHTML|document\.write|eval\(|fetch\(|import\(", text), name

@@ -10,10 +10,11 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from html import escape
 from importlib.resources import files
+from posixpath import dirname, join, normpath
 from typing import Any
 
 from deltarule.derivation.document import printable
@@ -33,33 +34,44 @@ def page(story: Mapping[str, Any]) -> str:
     title = escape(printable(f"{story['network']}, explained"))
     parts = {"title": title, "policy": escape(policy), "style": _style(), "imports": imports, "boot": BOOT}
     parts["story"] = told
-    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _read("page.html"))
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _parts()["page.html"])
 
 
 @cache
 def modules() -> dict[str, str]:
-    """The modules by name; they import each other by their names in the import map."""
-    names = sorted(entry.name for entry in _folder().iterdir() if entry.name.endswith(".js"))
-    return {
-        name.removesuffix(".js"): re.sub(r'from "\./([\w-]+)\.js"', rf'from "{ROOM}\1"', _read(name)) for name in names
-    }
+    """The modules by their paths; they import each other by their names in the import map."""
+    return {path.removesuffix(".js"): _mapped(path, text) for path, text in _parts().items() if path.endswith(".js")}
+
+
+def _mapped(path: str, text: str) -> str:
+    """A module whose imports are named as the import map names them.
+
+    >>> _mapped("equations/entries.js", 'import { text } from "../numbers.js";')
+    'import { text } from "deltarule/numbers";'
+    """
+    folder = dirname(path)
+    return re.sub(r'from "([./][^"]*)\.js"', lambda found: f'from "{ROOM}{normpath(join(folder, found[1]))}"', text)
 
 
 @cache
 def _style() -> str:
     """The page's style, then that of its parts."""
-    names = sorted(entry.name for entry in _folder().iterdir() if entry.name.endswith(".css"))
-    return "\n".join(map(_read, sorted(names, key=lambda name: name != "style.css")))
-
-
-def _folder() -> Any:
-    return files("deltarule.explanation") / "page"
+    styles = [(path, text) for path, text in _parts().items() if path.endswith(".css")]
+    return "\n".join(text for _, text in sorted(styles, key=lambda part: "/" in part[0]))
 
 
 @cache
-def _read(name: str) -> str:
-    text: str = (_folder() / name).read_text(encoding="utf-8")
-    return text
+def _parts() -> dict[str, str]:
+    """The files of page/ by their paths in it, sorted."""
+    return dict(sorted(_read(files("deltarule.explanation") / "page", "")))
+
+
+def _read(folder: Any, under: str) -> Iterator[tuple[str, str]]:
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            yield from _read(entry, f"{under}{entry.name}/")
+        else:
+            yield under + entry.name, entry.read_text(encoding="utf-8")
 
 
 def _address(code: str) -> str:

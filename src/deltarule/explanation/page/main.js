@@ -1,16 +1,16 @@
 // The page: the network drawn, the stepper, the step that is shown, what if, and the health of the way back.
 
 import { element } from "./dom.js";
-import { drawing } from "./drawing.js";
-import { form } from "./form.js";
+import { drawing } from "./picture/drawing.js";
+import { form } from "./whatif/form.js";
 import { health } from "./health.js";
 import { text } from "./numbers.js";
 import { panel } from "./panel.js";
 import { printed } from "./printed.js";
 import { stepper } from "./stepper.js";
 import { Story } from "./story.js";
-import { updated } from "./update.js";
-import { possible, recomputed } from "./whatif.js";
+import { updated } from "./whatif/update.js";
+import { possible, recomputed } from "./whatif/whatif.js";
 
 const read = Story.read(document.getElementById("story").textContent);
 const original = read.replaced(updated(read));

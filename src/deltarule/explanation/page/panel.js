@@ -2,12 +2,12 @@
 
 import { check, differenceAt } from "./checks.js";
 import { element } from "./dom.js";
-import { drawn } from "./drawn.js";
-import { explain } from "./entries.js";
+import { drawn } from "./equations/drawn.js";
+import { explain } from "./equations/entries.js";
 import { formulas } from "./formulas.js";
 import { exact, text } from "./numbers.js";
 import { meaning, origin, parts, sign } from "./symbols.js";
-import { view } from "./view.js";
+import { view } from "./arrays/view.js";
 
 const OPEN_AT_ONCE = 12; // arrays; of a step with more, those of each layer are unfolded when asked for
 

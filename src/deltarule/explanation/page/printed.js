@@ -3,7 +3,7 @@
 import { element } from "./dom.js";
 import { formulas } from "./formulas.js";
 import { meaning, sign } from "./symbols.js";
-import { view } from "./view.js";
+import { view } from "./arrays/view.js";
 
 const MOST = 600; // numbers of an array that is printed whole; of larger ones the page says that they are there
 const MOST_OF_MAPS = 20000; // which are printed as pictures

@@ -11,7 +11,7 @@
 //   nadam     μ_t = β₁(1 − ½ 0.96^{ψt}),  θ − η (μ₂m/(1 − μ₁μ₂) + g) / (√ŝ + ε)
 //   rprop     d = min(max(η, d_min), d_max),  θ − d sign g
 
-import { NumberArray } from "./story.js";
+import { NumberArray } from "../story.js";
 
 /** √ŝ + ε, the denominator of Adam's first update. */
 function root(s, { beta2, epsilon, epsilon_hat: hat }) {

@@ -3,7 +3,7 @@
 // A line is a list of pieces: text in a small notation, z^{(2)}_{3}; {number, places} for an entry's number;
 // {above: pieces} for an exponent; {note} for words; {result}. drawn.js makes elements of lines, `plain` makes text.
 
-import { constant, text } from "./numbers.js";
+import { constant, text } from "../numbers.js";
 
 const MOST_TERMS = 8; // a longer sum shows its largest terms
 const KEPT_TERMS = 6;

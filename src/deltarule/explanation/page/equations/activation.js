@@ -1,6 +1,6 @@
 // The entries of activations: a = f(z), f′(z) in terms of z and a, and δ = f′(z) ∂C/∂a.
 
-import { ACTIVATIONS, sigmoid, softmax } from "./activations.js";
+import { ACTIVATIONS, sigmoid, softmax } from "../whatif/activations.js";
 import {
   call,
   condition,

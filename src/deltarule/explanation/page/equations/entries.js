@@ -7,7 +7,7 @@ import { dropout } from "./dropout.js";
 import { leftSide, parameterSymbol, spoken } from "./entrynames.js";
 import { sources } from "./expression.js";
 import { divided } from "./gradient.js";
-import { text } from "./numbers.js";
+import { text } from "../numbers.js";
 import * as output from "./output.js";
 import { maxpool, meanpool, subsample } from "./pool.js";
 import { recurrent } from "./recurrent.js";

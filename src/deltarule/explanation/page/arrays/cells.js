@@ -2,7 +2,7 @@
 // so that it has about three figures; what that would round to nothing, and what is too long, in powers of ten.
 
 import { extent } from "./colours.js";
-import { text } from "./numbers.js";
+import { text } from "../numbers.js";
 
 const LONGEST = 5; // digits that a cell has room for
 

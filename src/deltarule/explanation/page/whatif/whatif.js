@@ -7,7 +7,7 @@
 
 import { ACTIVATIONS, softmax } from "./activations.js";
 import { delta as outputDelta, derivative, value } from "./outputs.js";
-import { NumberArray } from "./story.js";
+import { NumberArray } from "../story.js";
 import { updated } from "./update.js";
 
 /** Whether `recomputed` knows everything that the network does. */

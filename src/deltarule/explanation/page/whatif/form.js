@@ -3,8 +3,8 @@
 // A classifier's target is chosen by its class, the row with one high entry; other targets are numbers, one an output.
 // Whatever a story brings, class names above all, enters the page as text only.
 
-import { element } from "./dom.js";
-import { text } from "./numbers.js";
+import { element } from "../dom.js";
+import { text } from "../numbers.js";
 
 const MOST_NUMBERS = 12; // targets with a field each
 const DECADES = 3; // of η to either side of the original, on the slider

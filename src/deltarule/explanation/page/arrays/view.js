@@ -5,7 +5,7 @@ import { cellText } from "./cells.js";
 import { colours, gradient, scheme } from "./colours.js";
 import { heat } from "./heat.js";
 import { largest, largestList } from "./largest.js";
-import { text } from "./numbers.js";
+import { text } from "../numbers.js";
 import { tables } from "./table.js";
 import { arranged, named, tuple, whereabouts } from "./tiles.js";
 
