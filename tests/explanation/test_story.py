@@ -73,7 +73,7 @@ def test_up_to_5000_parameters_every_entry_is_checked_and_above_the_largest_and_
     for net in (small, large):
         story = explain(net, np.linspace(-1, 1, 40), 1).story
         checks, own = story["checks"], arrays(story)
-        assert checks["directions"]["entries"] == len(checks["directions"]["pairs"]) == 10
+        assert checks["directions"]["entries"] == 10
         assert checks["arrays"]["1.dW"]["entries"] == 60
         largest = np.argsort(-np.abs(own["1.dW"].reshape(-1)))[:8]
         assert set(largest) <= set(own["1.dW.places"].astype(int))
@@ -126,6 +126,21 @@ def test_what_is_scaled_says_so() -> None:
     words = {step["id"]: step["words"] for step in steps}
     assert "preprocessing has scaled it" in words["x"]
     assert "The target is scaled" in words["cost"]
+
+
+def test_the_health_is_that_of_the_same_settings() -> None:
+    net, X, t = dr.Network("4/5/3"), np.random.default_rng(0).normal(size=(120, 4)), np.arange(120) % 3
+    settings = {"learning_rate": 0.1, "weight_decay": 10.0}
+    found = explain(net, X[0], 0, health=(X, t), **settings).story["health"]
+    assert found == dr.diagnose(net, X, t, **settings).to_dict()
+
+
+def test_a_layer_that_stands_in_two_places_is_told_at_each() -> None:
+    d = dr.Dense(5, "tanh")
+    net = dr.Network([d, dr.RNN(4, last=True), d, dr.Dense(2, "softmax")], input_shape=(None, 3))
+    words = {s["id"]: s["words"] for s in explain(net, np.ones((6, 3)), 1).story["steps"]}
+    assert "used at every step" in words["1.dW"]
+    assert "used at every step" not in words["3.dW"]
 
 
 def test_frozen_layers_stay() -> None:

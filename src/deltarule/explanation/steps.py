@@ -182,7 +182,7 @@ class Steps:
                 shown.insert(2, (f"{stage}.{name}", "from"))
             title = f"{self.name(stage)}: ∂C/∂{_spelled(name)}"
             formulas = self.formulas(stage, f"d{name}")
-            says = self._about(layer, name)
+            says = self._about(stage, name)
             if not layer.trainable:
                 says += " The layer is frozen: this is its gradient all the same, and the update leaves it alone."
             key = f"{stage}.d{name}"
@@ -195,7 +195,8 @@ class Steps:
             return [(found[name], "from")]
         return [] if name == "b" else [(self.below(stage), "from")]
 
-    def _about(self, layer: Layer, name: str) -> str:
+    def _about(self, stage: int, name: str) -> str:
+        layer = self.layer(stage)
         says = "Two factors, one from each pass: δ from the way back, and from the way up what came in over the weight."
         if name == "b":
             says = "A bias adds to z as it is: its gradient is δ itself."
@@ -205,16 +206,16 @@ class Steps:
             says = "How the cost answers when this parameter moves."
         if isinstance(layer, Conv | Subsample):
             says += " It is used at every place of its map, and has a term for each."
-        elif name != "h0" and self._steps(layer):
+        elif name != "h0" and self._at_steps(stage):
             says += " It is used at every step, and has a term for each"
             says += ", divided by T as the cost is." if self.divisor > 1 else "."
         if name in layer.decays and self.decay:
             says += f" Decay adds λ times the weight, λ = {self.decay:g}."
         return says
 
-    def _steps(self, layer: Layer) -> bool:
-        """Whether a layer works at every time step."""
-        stage = next(t.stage for t in self.tr if t.layer is layer)
+    def _at_steps(self, stage: int) -> bool:
+        """Whether a layer's weights are used at every time step."""
+        layer = self.layer(stage)
         return isinstance(layer, RNN) or (isinstance(layer, Dense) and self.net.shapes[stage][0] is None)
 
     @property

@@ -43,15 +43,15 @@ def told(
     arrays |= differences
     output = tr.net.output
     measured = (tr.net, tr.done.caches[0].a_prev, tr.done.t) if health is None else (net, *_pair(health))
-    diagnosis = diagnose(*measured, optimizer=rule, learning_rate=eta)
+    diagnosis = diagnose(*measured, optimizer=rule, learning_rate=eta, weight_decay=weight_decay)
     return {
-        "network": _spelled(net), "dtype": str(net.dtype), "layers": layers_of(tr), "divisor": steps.divisor,
+        "network": _spelled(net), "layers": layers_of(tr), "divisor": steps.divisor,
         "T": int(tr.x.shape[0]) if net.input_shape[0] is None else None, "every": steps.every,
         "output": {
             "activation": output.activation.name, "cost": output.cost.name, "canonical": output.canonical,
             "constants": constants_of(output.cost), "ours": ours(output.cost) and ours(output.activation),
         },
-        "classifier": net.is_classifier, "decay": weight_decay, "eta": eta,
+        "decay": weight_decay, "eta": eta,
         "optimizer": {"name": rule.name, "text": str(rule), "constants": constants_of(rule), "ours": ours(rule)},
         "steps": steps.all(), "checks": checks, "health": diagnosis.to_dict(),
         "arrays": {name: encoded(a) for name, a in arrays.items()},
