@@ -594,6 +594,22 @@ def test_too_many_kinks_void_the_check() -> None:
     assert dr.check_gradient(net, **data, method="complex").ok  # a complex step never looks across
 
 
+def test_where_there_is_nothing_to_check_the_check_is_void() -> None:
+    layers = [dr.RNN(3, trainable=False), dr.Dense(2, trainable=False)]
+    net = dr.Network(layers, input_shape=(None, 5))
+    found = dr.check_gradient(net, np.array([[0, 1, 4]]), np.array([[0, 1, 1]]))
+    nothing = "nothing is trained and tokens do not move: there is nothing to check"
+    assert found.rows == []
+    assert not found.ok
+    assert not found
+    assert found.kinks == 0
+    assert found.verdict == f"the check is void: {nothing}"
+    assert str(found).endswith(found.verdict)
+    with pytest.raises(dr.DataError, match=nothing):
+        _ = found.worst
+    assert dr.check_gradient(net, np.eye(5)[[[0, 1, 4]]], np.array([[0, 1, 1]])).ok  # vectors move
+
+
 @pytest.mark.parametrize("cost", ["absolute", "huber(0.5)", "quantile(0.9)"])
 @pytest.mark.parametrize("distance", [1e-7, -1e-6, 1e-5])
 def test_a_target_near_the_output_is_no_excuse(cost: str, distance: float) -> None:

@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike
 
 from deltarule.differences import TOLERANCE, Direction, Measured, Probe, Rounding, measured, norm, picked
 from deltarule.engines import textbook
-from deltarule.errors import DivergenceError, HyperparameterError
+from deltarule.errors import DataError, DivergenceError, HyperparameterError
 from deltarule.inputs import states
 from deltarule.limits import number
 from deltarule.network import Network, Samples
@@ -34,6 +34,7 @@ __all__ = ["ArrayCheck", "GradientCheck", "check_gradient"]
 METHODS = ("complex", "central", "both")
 KINKS_ALLOWED = 0.05  # the share of entries, by each method, that may be excused
 EVERY_ENTRY = 2000  # up to so many entries each one is checked; above, a sample of each array and whole directions
+NOTHING = "nothing is trained and tokens do not move: there is nothing to check"
 SMALLEST_EPSILON = 1e-8  # below it rounding is all that a difference of costs shows, and nothing could be found wrong
 
 
@@ -55,7 +56,7 @@ class ArrayCheck(NamedTuple):
 
 @dataclass(frozen=True)
 class GradientCheck:
-    """The outcome: one row per array and method, `ok` when every row is and kinks are few."""
+    """The outcome: one row per array and method, `ok` when there are some, every one is, and kinks are few."""
 
     rows: list[ArrayCheck] = field(repr=False)
     cost: float
@@ -68,17 +69,25 @@ class GradientCheck:
 
     @property
     def ok(self) -> bool:
-        """Whether the gradient is right, and few enough entries are excused by each method."""
+        """Whether something was checked, the gradient is right, and few enough entries are excused by each method."""
         return all(row.ok for row in self.rows) and not self._void
 
     @property
     def _void(self) -> bool:
+        if not self.rows:
+            return True
         by_method = [[row for row in self.rows if row.method == m] for m in TOLERANCE]
         return any(sum(r.kinks for r in rows) > KINKS_ALLOWED * sum(r.entries for r in rows) for rows in by_method)
 
     @property
     def worst(self) -> ArrayCheck:
-        """The row that fails most, or comes nearest to it; its `worst` names the entry."""
+        """The row that fails most, or comes nearest to it; its `worst` names the entry.
+
+        Raises:
+            DataError: there is no row.
+        """
+        if not self.rows:
+            raise DataError(NOTHING)
         return max(
             self.rows, key=lambda row: (not row.ok, np.nan_to_num(row.error / TOLERANCE[row.method], nan=np.inf))
         )
@@ -105,6 +114,8 @@ class GradientCheck:
         )
         if self.ok:
             return f"the gradient is right (largest relative errors: {errors}; {self.kinks} entries excused at kinks)"
+        if not self.rows:
+            return f"the check is void: {NOTHING}"
         row = self.worst
         if row.ok:  # void
             return f"the check is void: {self.kinks} entries stand at kinks; take other samples or a smooth activation"

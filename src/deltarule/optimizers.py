@@ -15,13 +15,13 @@ import numpy as np
 
 from deltarule.arrays import Array, namespace
 from deltarule.errors import HyperparameterError
-from deltarule.limits import check
+from deltarule.limits import check, number
 from deltarule.names import Named, resolve, table
 from deltarule.schedules import Progress, Schedule, schedule
 
 __all__ = [
     "OPTIMIZERS", "SGD", "AMSGrad", "AdaDelta", "AdaGrad", "Adam", "AdamW", "Momentum", "Nadam", "Nesterov",
-    "Optimizer", "RMSProp", "RProp", "State", "optimizer",
+    "Optimizer", "RMSProp", "RProp", "State", "check_decay", "optimizer",
 ]  # fmt: skip
 
 State: TypeAlias = dict[str, Array]
@@ -384,3 +384,11 @@ def optimizer(value: Optimizer | str) -> Optimizer:
     (RMSProp(decay=0.99, epsilon=1e-08), Nesterov(momentum=0.95))
     """
     return resolve("optimiser", OPTIMIZERS, value)
+
+
+def check_decay(rule: Optimizer | None, weight_decay: float) -> float:
+    """λ as a number; weights that decay in C and by AdamW besides are refused."""
+    weight_decay = number("weight_decay", weight_decay, least=0)
+    if weight_decay and isinstance(rule, AdamW) and rule.weight_decay:
+        raise HyperparameterError("weight_decay goes to train (in C) or to AdamW (decoupled), not to both")
+    return weight_decay

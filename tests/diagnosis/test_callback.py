@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+from collections.abc import Callable, Iterator
+from threading import Event, Thread
 from typing import Any
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import deltarule as dr
 from deltarule.diagnosis import diagnose
@@ -37,6 +42,14 @@ def test_without_an_optimiser_no_update_is_judged() -> None:
     watch = Diagnose(X, T, every=1, optimizer="adam")
     fit(dr.Network("4/8/3"), watch, learning_rate=1e-12)
     assert {found.layers[0].verdict for _, found in watch.found} == {"rate too small"}
+
+
+def test_a_rate_of_0_is_judged_as_0() -> None:
+    watch = Diagnose(X, T, every=1, optimizer="rmsprop")
+    fit(dr.Network("4/8/3"), watch, optimizer="rmsprop", schedule="piecewise((1,0),at=3)")
+    ratios = [found.layers[0].update_ratio for _, found in watch.found]
+    assert [ratio == 0 for ratio in ratios] == [False] * 3 + [True] * 3
+    assert {own.verdict for own in watch.found[-1][1].layers} == {"healthy"}
 
 
 @pytest.mark.parametrize("engine", ["native", "textbook"])
@@ -81,6 +94,139 @@ def test_it_paces_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [epoch for epoch, _ in watch.found] == [1, 7, 10, 12]
 
 
+@pytest.fixture
+def dear(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that only diagnoses move, so that between the first and the last there is no time for any."""
+    clock, cheap = [0.0], module.diagnosed
+    monkeypatch.setattr(module.time, "perf_counter", lambda: clock[0])
+
+    def diagnosed(*given: Any) -> Any:
+        clock[0] += 1.0
+        return cheap(*given)
+
+    monkeypatch.setattr(module, "diagnosed", diagnosed)
+
+
+class At(dr.Callback):
+    """Does something after an epoch."""
+
+    def __init__(self, epoch: int, what: Callable[[dr.Run], None]) -> None:
+        self.epoch, self.what = epoch, what
+
+    def on_epoch(self, run: dr.Run) -> None:
+        if run.epoch == self.epoch:
+            self.what(run)
+
+
+def interrupted(run: dr.Run) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.usefixtures("dear")
+def test_training_that_ends_early_has_a_last_diagnosis_too() -> None:
+    net, watch, every = dr.Network("4/8/3"), Diagnose(X, T), Diagnose(X, T, every=2)
+    fit(net, watch, every, At(5, lambda run: run.stop("enough")), epochs=9)
+    assert [epoch for epoch, _ in watch.found] == [1, 5]
+    assert [epoch for epoch, _ in every.found] == [2, 4]  # as often as was said, and no more
+    assert watch.found[-1][1] == diagnose(net, X, T, optimizer=None)
+    fit(dr.Network("4/8/3"), watch, epochs=9)
+    assert [epoch for epoch, _ in watch.found] == [1, 9]
+
+
+@pytest.mark.usefixtures("dear")
+def test_early_stopping_puts_the_best_weights_back_before() -> None:
+    net, watch = dr.Network("4/8/3"), Diagnose(X, T)
+    named: dict[str, Any] = {"validation": (X[:30], (T[:30] + 1) % 3), "early_stopping": dr.EarlyStopping(3)}
+    history = fit(net, watch, epochs=200, **named)
+    assert 1 < len(history) < 200
+    assert history.best_epoch < len(history)
+    assert [epoch for epoch, _ in watch.found] == [1, len(history)]
+    assert watch.found[-1][1] == diagnose(net, X, T, optimizer=None)
+
+
+@pytest.mark.usefixtures("dear")
+def test_after_an_error_there_is_none() -> None:
+    watch = Diagnose(X, T)
+    with pytest.raises(KeyboardInterrupt):
+        fit(dr.Network("4/8/3"), watch, At(3, interrupted))
+    assert [epoch for epoch, _ in watch.found] == [1]
+    with pytest.raises(dr.DivergenceError):
+        fit(dr.Network("4/8/1", output="identity"), watch, At(3, lambda run: run.net.theta.fill(1e30)))
+    assert [epoch for epoch, _ in watch.found] == [1]
+
+
+def blas() -> list[int]:
+    return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
+
+
+@pytest.fixture
+def two() -> Iterator[list[int]]:
+    """BLAS on two threads, set by one that has ended: as long as it lives no other could (threadpoolctl 3.8)."""
+
+    def limit(n: int) -> None:
+        work = Thread(target=threadpool_limits, args=(n, "blas"))
+        work.start()
+        work.join()
+
+    (first, *_) = blas()
+    limit(2)
+    yield blas()
+    limit(first)
+
+
+def test_two_trainings_at_once_leave_blas_its_threads(monkeypatch: pytest.MonkeyPatch, two: list[int]) -> None:
+    """The first goes in, the second goes in, the first comes out, the second comes out."""
+    cheap, inside, out, seen = module.diagnosed, Event(), Event(), list[list[int]]()
+
+    def of_first(*given: Any) -> Any:
+        second.start()
+        assert inside.wait(60)
+        seen.append(blas())
+        return cheap(*given)
+
+    def of_second(*given: Any) -> Any:
+        inside.set()
+        assert out.wait(60)
+        return cheap(*given)
+
+    def train() -> None:
+        fit(dr.Network("4/8/3"), Diagnose(X, T, every=1), epochs=1)
+
+    works = iter([of_first, of_second])
+    monkeypatch.setattr(module, "diagnosed", lambda *given: next(works)(*given))
+    second = Thread(target=train)
+    train()
+    out.set()
+    second.join(60)
+    assert seen == [[1] * len(two)]
+    assert blas() == two
+    monkeypatch.setattr(module, "diagnosed", lambda *given: seen.append(blas()) or cheap(*given))
+    train()
+    assert seen == [[1] * len(two)] * 2
+    assert blas() == two
+
+
+def test_an_error_within_leaves_blas_its_threads(monkeypatch: pytest.MonkeyPatch, two: list[int]) -> None:
+    def fails(*given: Any) -> Any:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(module, "diagnosed", fails)
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            fit(dr.Network("4/8/3"), Diagnose(X, T))
+    assert blas() == two
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda watch: pickle.loads(pickle.dumps(watch))])
+def test_it_is_copied_and_pickled_after_training(copied: Callable[[Diagnose], Diagnose]) -> None:
+    watch = Diagnose(X, T, every=3, optimizer="adam")
+    fit(dr.Network("4/8/3"), watch)
+    again = copied(watch)
+    assert again.found == watch.found
+    fit(dr.Network("4/8/3"), again, epochs=3)
+    assert again.found == watch.found[:1]
+
+
 def test_it_begins_anew_with_every_training() -> None:
     watch = Diagnose(X, T, every=3)
     for _ in range(2):
@@ -93,5 +239,7 @@ def test_what_is_refused() -> None:
         Diagnose(X, T, 0)
     with pytest.raises(dr.UnknownNameError):
         Diagnose(X, T, optimizer="sdg")
+    with pytest.raises(HyperparameterError, match="not to both"):
+        Diagnose(X, T, optimizer="adamw(weight_decay=0.1)", weight_decay=0.1)
     with pytest.raises(ShapeError):
         fit(dr.Network("4/8/3"), Diagnose(X[:, :2], T))

@@ -50,12 +50,13 @@ def test_dead_units_block_what_is_below() -> None:
     net.parameters()["2.b"][...] = -10
     found = diagnose(net, X, T)
     assert said(found) == ["vanishing", "dead", "healthy"]
-    assert found.layers[1].reason == "100% of its units are active on none of 200 samples"
+    assert found.layers[1].reason == "100% of its units are active on none of 200 rows"
     assert found.layers[0].remedy == "see layer 2"
     few = diagnose(net, X[:5], T[:5])
     assert said(few) == ["vanishing", "vanishing", "healthy"]
     assert few.layers[1].dead is None
     assert "no unit of layer 2 is active on these rows" in few.layers[0].reason
+    assert few.layers[0].remedy == "give 100 rows or more"
 
 
 def test_a_few_dead_units_are_no_finding() -> None:
@@ -68,8 +69,39 @@ def test_a_few_dead_units_are_no_finding() -> None:
     assert diagnose(net, X, T).layers[0].verdict == "dead"
 
 
-def test_few_rows_say_that_they_are_few() -> None:
-    assert "dead units cannot be told from 5 samples" in diagnose(dr.Network("8/20/3"), X[:5], T[:5]).layers[0].reason
+MAPS = RANDOM.normal(size=(120, 1, 4, 4))
+
+
+@pytest.mark.parametrize(
+    ("spec", "rows", "stage", "words"),
+    [
+        ("8/20/3", X[:5], 1, "dead units cannot be told from 5 rows: give 100 rows or more"),
+        ("8/20/3", X[:1], 1, "dead units cannot be told from 1 row: give 100 rows or more"),
+        ("1x4x4/conv(2,3)/3", MAPS[:5], 1, "dead maps cannot be told from 5 rows: give 100 rows or more"),
+        ("seq(3)/rnn(4)/5/2", SEQUENCES[:2], 2, "dead units cannot be told from 24 steps: give 100 steps or more"),
+        ("seq(3)/rnn(4)/5/2", SEQUENCES[:1, :1], 2, "dead units cannot be told from 1 step: give 100 steps or more"),
+        ("seq(3)/rnn(4,last=True)/5/2", SEQUENCES[:2], 2, "dead units cannot be told from 2 rows: give 100 rows or"),
+    ],
+)
+def test_few_rows_say_that_they_are_few(spec: str, rows: Array, stage: int, words: str) -> None:
+    net = dr.Network(spec)
+    t = np.zeros(rows.shape[:2] if net.shapes[-1][0] is None else len(rows), int)
+    assert words in diagnose(net, rows, t).layers[stage - 1].reason
+
+
+@pytest.mark.parametrize(
+    ("spec", "rows", "key", "words"),
+    [
+        ("1x4x4/conv(2,3)/3", MAPS, "1.b", "100% of its maps are active at no place of 120 rows"),
+        ("seq(3)/rnn(4)/5/2", SEQUENCES, "2.b", "100% of its units are active on none of 600 steps"),
+    ],
+)
+def test_dead_is_said_of_what_was_looked_at(spec: str, rows: Array, key: str, words: str) -> None:
+    net = dr.Network(spec)
+    net.parameters()[key][...] = -100
+    t = np.zeros(rows.shape[:2] if net.shapes[-1][0] is None else len(rows), int)
+    own = diagnose(net, rows, t).layers[int(key[0]) - 1]
+    assert (own.verdict, own.reason) == ("dead", words)
 
 
 def test_saturated_sigmoids() -> None:
@@ -95,6 +127,26 @@ def test_rates() -> None:
     assert said(diagnose(net, X, T, learning_rate=1e-9)) == ["rate too small"] * 2
     assert diagnose(net, X, T, learning_rate=0.1).ok
     assert diagnose(net, X, T, learning_rate=1e-9, optimizer="adagrad").findings  # 1e-9 at every entry
+
+
+def test_a_small_update_below_a_blocked_layer_is_no_matter_of_the_rate() -> None:
+    net, t = dr.Network("8/20:tanh/1", cost="squared error", dtype="float64"), np.full(200, 0.4)
+    net.parameters()["2.b"][...] = 20
+    found = diagnose(net, X, t)
+    assert max(own.update_ratio or 0 for own in found.layers) < verdicts.TOO_SMALL
+    assert said(found) == ["healthy", "saturated"]
+    assert diagnose(net, X, np.full(200, 0.6)).findings[0].verdict == "rate too small"  # off by less than ½: no block
+
+
+@pytest.mark.parametrize("K", [2, 10, 1000])
+def test_a_softmax_that_is_unsure_is_not_saturated(K: int) -> None:
+    net, t = dr.Network(f"8/20/{K}", cost="squared error"), np.arange(200) % K
+    assert diagnose(net, X, t).layers[1].saturated == 0
+    net.parameters()["2.b"][0] = 100
+    wrong = diagnose(net, X, np.full(200, 1))
+    assert wrong.layers[1].verdict == "saturated"
+    assert wrong.layers[1].saturated == 1
+    assert diagnose(net, X, np.zeros(200, int)).layers[1].saturated == 0  # sure and right
 
 
 def test_a_network_at_its_minimum_needs_no_larger_rate() -> None:
@@ -251,6 +303,11 @@ def test_what_is_refused() -> None:
         diagnose(net, X, T, learning_rate=0)
     with pytest.raises(HyperparameterError, match="weight_decay must be"):
         diagnose(net, X, T, weight_decay=-1)
+    with pytest.raises(HyperparameterError) as refused:
+        diagnose(net, X, T, optimizer="adamw(weight_decay=0.1)", weight_decay=0.1)
+    with pytest.raises(HyperparameterError) as also:
+        dr.train(net, X, T, optimizer="adamw(weight_decay=0.1)", weight_decay=0.1)
+    assert str(refused.value) == str(also.value)
     with pytest.raises(ShapeError):
         diagnose(net, X[:, :5], T)
     with pytest.raises(dr.UnknownNameError):

@@ -604,15 +604,22 @@ def test_autograd_agrees(output: Activation, cost: Cost, dtype: str) -> None:
             )
 
 
-@pytest.mark.parametrize("down_to", [1, 2, 3])
-def test_the_way_back_may_end_before_the_first_layer(down_to: int) -> None:
-    net = dr.Network("4/5/6/3", activation="tanh", dtype="float64")
+@pytest.mark.parametrize("cost", ["cross entropy", "squared error"])
+@pytest.mark.parametrize("spec", ["4/5/6/3", "4/3"])
+def test_the_way_back_may_end_with_the_first_layer_s_delta(spec: str, cost: str) -> None:
+    net = dr.Network(spec, activation="tanh", cost=cost, dtype="float64")
     X, t = np.random.default_rng(0).normal(size=(7, 4)), np.arange(7) % 3
-    full = textbook.backpropagate(net, net.theta, X, t)
-    part = textbook.backpropagate(net, net.theta, X, t, down_to=down_to)
-    assert len(part.deltas) == 3 - max(down_to - 2, 0)
-    for one, other in zip(part.deltas[::-1], full.deltas[::-1]):
+    full = textbook.backpropagate(net, net.theta, X, t, weight_decay=0.1)
+    part = textbook.backpropagate(net, net.theta, X, t, weight_decay=0.1, first=False)
+    assert len(part.deltas) == len(part.gradients) == len(net.layers) == len(part.das) - 1
+    for one, other in zip(part.deltas, full.deltas):
         np.testing.assert_array_equal(one, other)
-    assert [bool(g) for g in part.gradients] == [k + 1 >= down_to for k in range(3)]
-    assert (part.input_gradient is None) == (down_to > 1)
-    assert len(part.das) == len(full.das)
+    assert part.gradients[0] == {}
+    for mine, whole in zip(part.gradients[1:], full.gradients[1:]):
+        assert mine.keys() == whole.keys()
+        for name, g in mine.items():
+            np.testing.assert_array_equal(g, whole[name])
+    assert part.input_gradient is part.das[0] is None
+    assert full.input_gradient is not None
+    for one, other in zip(part.das[1:], full.das[1:]):
+        np.testing.assert_array_equal(one, other)

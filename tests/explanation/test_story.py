@@ -103,11 +103,12 @@ def test_a_wrong_way_back_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("rule", OPTIMIZERS)
 def test_the_cost_after_one_update(rule: str) -> None:
     net, x, t = dr.Network("3/4/2", dtype="float64"), [1.0, 2.0, -1.0], 1
-    story = explain(net, x, t, optimizer=rule, learning_rate=0.01, weight_decay=0.1).story
-    _, g = net.cost_and_gradient(x, t, weight_decay=0.1)
+    decay = 0.0 if rule == "adamw" else 0.1  # it has one of its own
+    story = explain(net, x, t, optimizer=rule, learning_rate=0.01, weight_decay=decay).story
+    _, g = net.cost_and_gradient(x, t, weight_decay=decay)
     own = dr.optimizers.optimizer(rule)
     theta, _ = own.update(net.theta, g, own.begin(net.theta), 0.01, 1, net.decayed)
-    C = net.cost_and_gradient(x, t, weight_decay=0.1, theta=theta)[0]
+    C = net.cost_and_gradient(x, t, weight_decay=decay, theta=theta)[0]
     assert arrays(story)["C_after"] == pytest.approx(C, rel=1e-12)
 
 
@@ -205,6 +206,8 @@ def test_what_is_not_one_row_is_refused() -> None:
         explain(net, [1.0, 2.0, 3.0], 0, health=np.ones((5, 3)))
     with pytest.raises(HyperparameterError, match="names come as a list"):
         explain(net, [1.0, 2.0, 3.0], 0, classes="no")
+    with pytest.raises(HyperparameterError, match="not to both"):
+        explain(net, [1.0, 2.0, 3.0], 0, optimizer="adamw", weight_decay=0.1)
     with pytest.raises(HyperparameterError, match="learning_rate must be a finite number, above 0"):
         explain(net, [1.0, 2.0, 3.0], 0, learning_rate=0.0)
     with pytest.raises(HyperparameterError, match=re.escape("an explanation is an .html file, and a.pdf is none")):

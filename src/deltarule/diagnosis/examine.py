@@ -10,7 +10,7 @@ from deltarule.diagnosis.verdicts import ENOUGH, Said, judged
 from deltarule.errors import HyperparameterError
 from deltarule.limits import number
 from deltarule.network import Network, Samples
-from deltarule.optimizers import Optimizer
+from deltarule.optimizers import Optimizer, check_decay
 from deltarule.optimizers import optimizer as resolve_optimizer
 from deltarule.schedules import Progress
 
@@ -40,9 +40,10 @@ def diagnose(
     Args:
         net: any network; it is not changed.
         X, t: one sample or a batch `(m, …)`, as `trace` takes them. Dead units are told from a hundred rows on.
-        optimizer: whose first update, from a state of zeros, is compared with the weights; None leaves that out.
+        optimizer: whose first update, from a state of zeros and without clipping, is compared with the weights; None
+            leaves that out, and ∂C/∂W of the first layer with it: one that is not finite there is not seen.
         learning_rate: η of that update; the optimiser's own rate unless said.
-        weight_decay: λ.
+        weight_decay: λ of (λ/2) Σ W² in C (AdamW has a decoupled one of its own instead).
         sample_weight, lengths, mask: as in `cost_and_gradient`.
 
     Returns:
@@ -50,7 +51,7 @@ def diagnose(
 
     Raises:
         ShapeError, DataError: X or t does not fit the network.
-        HyperparameterError: a setting is outside its range.
+        HyperparameterError: a setting is outside its range, or weights would decay twice.
 
     Sources: Hochreiter, IJUFKS 6 (1998); Glorot and Bengio, AISTATS 9 (2010); Pascanu et al., ICML 28 (2013).
 
@@ -66,7 +67,7 @@ def diagnose(
         raise HyperparameterError(f"diagnose takes a network first, not {net!r:.60}")
     rule = None if optimizer is None else resolve_optimizer(optimizer)
     rate = None if learning_rate is None else float(number("learning_rate", learning_rate, above=0))
-    weight_decay = number("weight_decay", weight_decay, least=0)
+    weight_decay = check_decay(rule, weight_decay)
     return diagnosed(net, chosen(net, X, t, sample_weight, lengths, mask), rule, rate, weight_decay)
 
 
@@ -75,7 +76,7 @@ def diagnosed(
 ) -> Diagnosis:
     """The diagnosis on rows that are prepared and chosen, for whoever asks again and again."""
     rule = None if optimizer is None else optimizer.at(Progress(0, 1, 1))
-    rate = learning_rate or (0.0 if rule is None else rule.own_rate)
+    rate = learning_rate if learning_rate is not None else 0.0 if rule is None else rule.own_rate
     found = measured(net, rows, rule, rate, weight_decay)
     return Diagnosis(tuple(map(_health, found.layers, judged(found))), found.rows, found.given)
 

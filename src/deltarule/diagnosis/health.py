@@ -24,7 +24,7 @@ class LayerHealth:
         dead: of the relu family, the share of units (or maps) that no row makes active; None of too few rows too.
         saturated: of sigmoid, tanh, scaled tanh (softmax and sigmoid as outputs only where f′ is a factor of δ), the
             share of entries whose slope is below 1 % of the steepest; of an output those that are wrong besides.
-        update_ratio: ‖ΔW‖ / ‖W‖ of the update that would come.
+        update_ratio: ‖ΔW‖ / ‖W‖ of the update that would come, without clipping.
         through_time: of a recurrent layer, how long an error is 0, 1, … steps back, of its length at its own step.
         verdict: healthy, not finite, dead, saturated, exploding, vanishing, rate too large, rate too small.
         reason, remedy: in words; no remedy where there is nothing to do.

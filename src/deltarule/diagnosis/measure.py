@@ -63,7 +63,9 @@ class Measured(NamedTuple):
     ratio: float | None
     reach: float | None  # None: no error is left in the last layer
     looks: int  # rows, or steps, on which units were seen
-    idle: float | None  # the share of units, or maps, that are active in none of them
+    look: str  # "row" or "step"
+    unit: str  # "unit" or "map"
+    idle: float | None  # the share of units that are active in no look, of maps at no place of any
     saturated: float | None  # the share of entries where the slope is flat; of an output, where it is wrong besides
     update_ratio: float | None
     through_time: tuple[float, ...] | None
@@ -95,16 +97,16 @@ def chosen(
     numbers = sum(map(flat_size, net.shapes)) * textbook.steps_of(net, rows)
     n = min(len(counted), MOST_ROWS, max(1, MOST_NUMBERS // numbers))
     which = counted[np.arange(n) * len(counted) // max(n, 1)]
-    return Rows(rows[which].copy(), targets[which].copy(), None if w is None else w[which], len(rows))
+    return Rows(rows[which], targets[which], None if w is None else w[which], len(rows))  # copies, all of them
 
 
 def measured(net: Network, rows: Rows, optimizer: Optimizer | None, rate: float, weight_decay: float) -> Found:
     """One pass forward and back, and what it shows of every layer."""
     with np.errstate(all="ignore"):  # what is not finite is a finding
-        down_to = 2 if optimizer is None and len(net.layers) > 1 else 1  # δ alone needs no ∂C/∂W of the first layer
         done = textbook.backpropagate(
-            net, net.theta, rows.X, rows.t, weight_decay=weight_decay, sample_weight=rows.w, down_to=down_to
-        )
+            net, net.theta, rows.X, rows.t, weight_decay=weight_decay, sample_weight=rows.w,
+            first=optimizer is not None,  # δ alone needs no ∂C/∂W of the first layer
+        )  # fmt: skip
         lengths = [_length(delta, rows.w) for delta in done.deltas]
         way = _Way(net, net.split(net.theta), done, rows, lengths)
         layers = [_layer(way, k, _update_ratio(net, k, done, optimizer, rate)) for k in range(len(net.layers))]
@@ -135,7 +137,7 @@ def _layer(way: _Way, k: int, update_ratio: float | None) -> Measured:
         float(np.abs(delta, dtype=np.float64).sum()) / (math.prod(_units(delta)) * _weight(delta, rows.w)),
         lengths[k], None if last or not lengths[k + 1] else lengths[k] / lengths[k + 1],
         lengths[k] / lengths[-1] if lengths[-1] else None,
-        len(_seen(z, rows.there)) if z.ndim == 3 else len(z),
+        *((len(_seen(z, rows.there)), "step") if z.ndim == 3 else (len(z), "row")), "map" if z.ndim == 4 else "unit",
         _idle(layer, _seen(z, rows.there), _seen(a, rows.there)),
         None if silent else _wrong(layer, cache, rows.there, done.t) if last else _saturated(
             layer, _seen(z, rows.there), _seen(a, rows.there)
@@ -193,9 +195,10 @@ def _saturated(layer: Layer, z: Array, a: Array, off: Array | None = None) -> fl
     steepest = next((slope for kind, slope in STEEPEST.items() if isinstance(layer.f, kind)), None)
     if steepest is None:
         return None
-    slope = a * (1 - a) if isinstance(layer.f, Softmax) else np.abs(layer.f.derivative(z, a))
-    if isinstance(layer.f, Softmax):  # a row at a time: all entries of its Jacobian are small together
-        slope, off = slope.max(axis=1), None if off is None else off.max(axis=1)
+    if isinstance(layer.f, Softmax):  # a row at a time, and one that is sure: where all of K are 1/K, f′ is small too
+        slope, off = 1 - a.max(axis=1), None if off is None else off.max(axis=1)
+    else:
+        slope = np.abs(layer.f.derivative(z, a))
     flat = slope < FLAT * steepest
     return float((flat if off is None else flat & (off > WRONG)).mean())
 

@@ -19,7 +19,7 @@ HEALTHY = "healthy"
 VANISHED = 1e-3  # ‖δ⁽ˡ⁾‖/‖δ⁽ᴸ⁾‖: five layers at σ's steepest slope, ¼⁵. Glorot and Bengio, AISTATS 9 (2010)
 EXPLODED = 1e3  # the same upwards; fifteen layers that have learned well reach 25
 DEAD = 0.4  # of the units: "as much as 40% of your network can be dead". Karpathy, CS231n, notes 1 (2015)
-ENOUGH = 100  # looks: a unit active in 3 % of all samples is active in one of a hundred, 19 times of 20
+ENOUGH = 100  # looks: a unit active in 3 % of all rows is active in one of a hundred, 19 times of 20
 SATURATED = 0.9  # of the entries; so many that those which are left cannot learn for them. Glorot and Bengio (2010)
 STEPS_BACK = 4  # where VANISHED is less than 0.18 a step (σ with ‖U‖ = ½: 1/8). Hochreiter, IJUFKS 6 (1998)
 GROWN = 1e2  # ‖δ_{t,t−k}‖/‖δ_{t,t}‖: all steps share one gradient. Pascanu, Mikolov and Bengio, ICML 28 (2013)
@@ -27,7 +27,6 @@ NOTED = 1e-2  # the same: what is left of an error where it is called gone, for 
 TOO_LARGE = 1.0  # ‖ΔW‖/‖W‖: an update as long as the weights themselves; about 1e-3 is usual. Karpathy, notes 3
 USUAL = 1e-3
 TOO_SMALL = 1e-7  # ‖ΔW‖/‖W‖: what float32 rounds to nothing (its 2⁻²⁴ = 6e-8), and ten thousand times below the usual
-TOO_FEW = f"give {ENOUGH} rows or more"
 
 
 class Said(NamedTuple):
@@ -73,7 +72,7 @@ def _not_finite(found: Found, own: Measured) -> Said:
 def _units(own: Measured) -> Said | None:
     if own.idle is not None and own.looks >= ENOUGH and own.idle >= DEAD:
         return Said(
-            "dead", f"{own.idle:.0%} of its units are active on none of {own.looks:,} {_looks(own)}",
+            "dead", f"{own.idle:.0%} of its {own.unit}s are active {_nowhere(own)} {_looks(own)}",
             "initialise anew, lower the learning rate, or take leaky relu",
         )  # fmt: skip
     if own.saturated is not None and own.saturated >= SATURATED:
@@ -95,14 +94,19 @@ def _way_back(found: Found, own: Measured) -> Said | None:
     if not own.reach < VANISHED:
         return None
     why = f"‖δ‖ is {own.reach:.1e} of that of the last layer" if own.reach else "no error arrives: δ is 0"
-    blocks = [k for k in found.layers[own.stage - 1 :] if k.idle == 1 or _units(k) is not None]
-    if not blocks:
+    k = _block(found, own)
+    if k is None:
         return Said("vanishing", why, "take relu or tanh, weights as Glorot or He draw them, or fewer layers")
-    k = blocks[-1]
     if k.idle == 1 and k.looks < ENOUGH:
-        return Said("vanishing", f"{why}; no unit of layer {k.stage} is active on these rows", TOO_FEW)
+        return Said("vanishing", f"{why}; no {k.unit} of layer {k.stage} is active on these {k.look}s", _more(k))
     what = f"{k.idle:.0%} dead" if k.idle else f"{k.saturated:.0%} saturated"
     return Said("vanishing", f"{why}; layer {k.stage} is {what}", f"see layer {k.stage}")
+
+
+def _block(found: Found, own: Measured) -> Measured | None:
+    """The highest layer, from this one on, whose units let no error through."""
+    here = found.layers[own.stage - 1 :]
+    return next((k for k in reversed(here) if k.idle == 1 or _units(k) is not None), None)
 
 
 def _time(own: Measured) -> Said | None:
@@ -122,14 +126,17 @@ def _time(own: Measured) -> Said | None:
 
 
 def _rate(found: Found, own: Measured) -> Said | None:
-    """The update against the weights; too small only where it is for every layer, and much is left to learn."""
+    """The update against the weights; too small only where it is for every layer, and much is left to learn.
+
+    Where a layer above blocks the error, that is why the update is small: its own verdict says so.
+    """
     if own.update_ratio is None:
         return None
     if own.update_ratio > TOO_LARGE:
         why = f"one update moves the weights by {own.update_ratio:.2g} of their own length; {USUAL:g} is usual"
         return Said("rate too large", why, "lower the learning rate tenfold and look again, or warm up")
     largest = max(k.update_ratio or 0.0 for k in found.layers)
-    if 0 < largest < TOO_SMALL and not found.settled:
+    if 0 < largest < TOO_SMALL and not found.settled and _block(found, own) is None:
         why = f"one update moves the weights by {own.update_ratio:.1e} of their own length; {USUAL:g} is usual"
         return Said("rate too small", why, "raise the learning rate")
     return None
@@ -139,7 +146,7 @@ def _well(own: Measured) -> Said:
     """What is worth knowing of a layer that is well."""
     parts = [] if own.ratio is None else [f"‖δ‖ is {own.ratio:.2g} of the next layer's"]
     if own.idle is not None and own.looks < ENOUGH:
-        parts.append(f"dead units cannot be told from {own.looks} {_looks(own)}: {TOO_FEW}")
+        parts.append(f"dead {own.unit}s cannot be told from {_looks(own)}: {_more(own)}")
     if own.through_time is not None:
         gone = next((k for k, length in enumerate(own.through_time) if length < NOTED), None)
         last = len(own.through_time) - 1
@@ -151,4 +158,12 @@ def _well(own: Measured) -> Said:
 
 
 def _looks(own: Measured) -> str:
-    return "samples" if own.through_time is None else "steps"
+    return f"{own.looks:,} {own.look}{'s' * (own.looks != 1)}"
+
+
+def _nowhere(own: Measured) -> str:
+    return "at no place of" if own.unit == "map" else "on none of"
+
+
+def _more(own: Measured) -> str:
+    return f"give {ENOUGH} {own.look}s or more"

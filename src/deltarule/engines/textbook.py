@@ -44,7 +44,7 @@ class Pass(NamedTuple):
     caches: list[Any]  # z⁽ˡ⁾, a⁽ˡ⁾ of layer l at index l − 1
     deltas: list[Array]  # δ⁽ˡ⁾, (m, …), per sample, not averaged
     gradients: list[Gradients]  # ∂C/∂p⁽ˡ⁾, averaged, with decay
-    input_gradient: Array | None  # ∂C/∂x, (m, …), averaged as C is; None where the way back ends before
+    input_gradient: Array | None  # ∂C/∂x, (m, …), averaged as C is; None where the way back ends with δ⁽¹⁾
     das: list[Array | None]  # ∂C/∂a⁽ˡ⁾ at index l, as δ; the last is None where δ⁽ᴸ⁾ comes from the logits
 
 
@@ -187,11 +187,12 @@ def backpropagate(
     sample_weight: Array | None = None,
     masks: Masks | None = None,
     state: Array | None = None,
-    down_to: int = 1,
+    first: bool = True,
 ) -> Pass:
     """One pass forward and back over a batch.
 
-    The way back ends with layer `down_to`, and with δ of the layer below; what lies deeper is not computed.
+    `first` says whether the first layer's own backward is wanted, ∂C/∂W⁽¹⁾ and ∂C/∂x; without it the way back ends
+    with δ⁽¹⁾.
     """
     xp = namespace(theta)
     cost, costs, caches, t, w, total = evaluate(
@@ -207,7 +208,7 @@ def backpropagate(
         delta = net.layers[-1].delta(p[-1], da, caches[-1])
 
     deltas, gradients, das = [delta], list[Gradients](), [da]
-    for k in reversed(range(down_to - 1, len(net.layers))):  # layers[k] is layer k + 1 of the documents
+    for k in reversed(range(0 if first else 1, len(net.layers))):  # layers[k] is layer k + 1 of the documents
         da, g = net.layers[k].backward(p[k], delta, caches[k])
         das.insert(0, da)
         decay = {name: weight_decay * p[k][name] for name in net.layers[k].decays & set(g)} if weight_decay else {}
@@ -215,11 +216,9 @@ def backpropagate(
         if k > 0:
             delta = net.layers[k - 1].delta(p[k - 1], da, caches[k - 1])
             deltas.insert(0, delta)
-    left_out = down_to - 1
-    return Pass(
-        cost, costs, t, caches, deltas, [{}] * left_out + gradients, None if left_out else da / total,
-        [None] * left_out + das,
-    )  # fmt: skip
+    if not first:
+        gradients, das = [{}, *gradients], [None, *das]
+    return Pass(cost, costs, t, caches, deltas, gradients, da / total if first else None, das)
 
 
 def cost_and_gradient(

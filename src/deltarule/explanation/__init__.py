@@ -18,7 +18,7 @@ from deltarule.explanation.told import named, told
 from deltarule.files import write_bytes
 from deltarule.limits import number
 from deltarule.network import Network, Samples
-from deltarule.optimizers import Optimizer
+from deltarule.optimizers import Optimizer, check_decay
 from deltarule.optimizers import optimizer as optimizer_of
 from deltarule.randomness import draw_seed
 from deltarule.schedules import Progress
@@ -111,7 +111,7 @@ def explain(
         raise HyperparameterError(f"explain takes a network, such as Network('4/5/3'), and not {net!r:.60}")
     rule, seed = optimizer_of(optimizer).at(Progress(0, 1, 1)), draw_seed(seed)
     eta = rule.own_rate if learning_rate is None else number("learning_rate", learning_rate, above=0)
-    weight_decay = number("weight_decay", weight_decay, least=0)
+    weight_decay = check_decay(rule, weight_decay)
     rows, targets, _ = net.prepare(x, t, dtype=np.float64)
     if len(rows) != 1:
         raise ShapeError(f"explain takes one sample, and a batch of {len(rows)} came; give X[0], t[0]")

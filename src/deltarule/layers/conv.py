@@ -241,8 +241,8 @@ class _Written:
         return [Equation(
             "margin",
             r"\tilde a_{\mathrm{prev}} = \operatorname{pad}(a_{\mathrm{prev}})",
-            words=f"Behind a margin of ${self.layer.border:g}$: {top} rows above, {bottom} below, {left} columns at "
-            f"the left, {right} at the right:",
+            words=f"Behind a margin of ${self.layer.border:g}$, {top} above, {bottom} below, "
+            f"{left} left, {right} right:",
         )]  # fmt: skip
 
     def turned(self) -> list[Equation]:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from threading import Lock
 from typing import Any
 
 from numpy.typing import ArrayLike
@@ -10,15 +14,42 @@ from numpy.typing import ArrayLike
 from deltarule.diagnosis import Diagnosis
 from deltarule.diagnosis.examine import diagnosed
 from deltarule.diagnosis.measure import Rows, chosen
-from deltarule.limits import number, whole
+from deltarule.limits import whole
 from deltarule.network import Samples
-from deltarule.optimizers import Optimizer
+from deltarule.optimizers import Optimizer, check_decay
 from deltarule.optimizers import optimizer as resolve_optimizer
 from deltarule.training.callbacks import Callback, Run
 
 __all__ = ["Diagnose"]
 
 SHARE = 0.03  # of the time, where nobody says how often
+
+
+_limit = Lock()  # held by whoever has set the limit: it is one for the whole process
+
+
+@cache
+def _blas() -> Any:
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController().select(user_api="blas")  # it looks through all libraries that are loaded
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """BLAS computes on one thread; if another has set that already, this one leaves setting and restoring to him.
+
+    threadpoolctl restores what it found, and in the thread that set it: were it set twice, the second would find and
+    restore 1, and were the last to leave to restore for the first, nothing would happen.
+    """
+    if not _limit.acquire(blocking=False):
+        yield
+        return
+    try:
+        with _blas().limit(limits=1):
+            yield
+    finally:
+        _limit.release()
 
 
 class Diagnose(Callback):
@@ -30,10 +61,12 @@ class Diagnose(Callback):
 
     Args:
         X, t, weight_decay, sample_weight, lengths, mask: as in `diagnose`.
-        every: epochs from one diagnosis to the next; unless said, after the first, the last, and of those between as
-            many as take no more than 3 % of the time.
+        every: epochs from one diagnosis to the next; unless said, after the first epoch, the last that is done, and of
+            those between as many as take no more than 3 % of the time. Where training ends early, the last diagnosis
+            is made at its end: of the best weights where early stopping has put them back, and none after an error.
         optimizer: give the one that trains, and its first update at the run's present learning rate is compared with
-            the weights (from a state of zeros: its own memory stays with it); without one no update is judged.
+            the weights (from a state of zeros, its own memory stays with it, and without clipping); without one no
+            update is judged, and ∂C/∂W of the first layer is not computed: one that is not finite is not seen there.
 
     Attributes:
         found: (epoch, diagnosis), in order.
@@ -60,18 +93,14 @@ class Diagnose(Callback):
     ) -> None:
         self.X, self.t, self.every = X, t, None if every is None else whole("every", every)
         self.optimizer = None if optimizer is None else resolve_optimizer(optimizer)
-        self.weight_decay = number("weight_decay", weight_decay, least=0)
+        self.weight_decay = check_decay(self.optimizer, weight_decay)
         self.sample_weight, self.lengths, self.mask = sample_weight, lengths, mask
         self.found: list[tuple[int, Diagnosis]] = []
         self._rows: Rows | None = None
-        self._blas: Any = None
         self._began = self._spent = self._took = 0.0  # seconds: when training began, for all diagnoses, for the last
 
     def on_begin(self, run: Run) -> None:
         self._rows = chosen(run.net, self.X, self.t, self.sample_weight, self.lengths, self.mask)
-        from threadpoolctl import ThreadpoolController
-
-        self._blas = ThreadpoolController()
         self.found = []
         self._began, self._spent, self._took = time.perf_counter(), 0.0, 0.0
 
@@ -84,10 +113,15 @@ class Diagnose(Callback):
         if wanted:
             self._diagnose(run)
 
+    def on_end(self, run: Run) -> None:
+        last = self.found[-1][0] if self.found else 0
+        if self.every is None and run.epoch > last and run.history.stopped:  # which says why, but of an error nothing
+            self._diagnose(run)
+
     def _diagnose(self, run: Run) -> None:
         began = time.perf_counter()
         assert self._rows is not None
-        with self._blas.limit(limits=1, user_api="blas"):  # its other threads would spin on where training computes
+        with one_thread():  # its other threads would spin on where training computes
             found = diagnosed(run.net, self._rows, self.optimizer, run.learning_rate, self.weight_decay)
         self.found.append((run.epoch, found))
         self._took = time.perf_counter() - began

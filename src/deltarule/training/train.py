@@ -28,7 +28,7 @@ from deltarule.inputs import class_labels
 from deltarule.limits import number, whole
 from deltarule.network import Network
 from deltarule.network import Samples as Inputs
-from deltarule.optimizers import AdamW, Optimizer
+from deltarule.optimizers import Optimizer, check_decay
 from deltarule.optimizers import optimizer as resolve_optimizer
 from deltarule.randomness import draw_seed
 from deltarule.schedules import Schedule
@@ -134,8 +134,7 @@ def train(
     if not isinstance(net, Network):
         raise HyperparameterError(f"train takes a network first, not {net!r}")
     optimizer, schedule = resolve_optimizer(optimizer), resolve_schedule(schedule)
-    if weight_decay and isinstance(optimizer, AdamW) and optimizer.weight_decay:
-        raise HyperparameterError("weight_decay goes to train (in C) or to AdamW (decoupled), not to both")
+    weight_decay = check_decay(optimizer, weight_decay)
     if threads is not None:
         check_threads("threads", threads)
     if on_divergence not in ("raise", "restore"):

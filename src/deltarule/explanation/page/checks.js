@@ -1,8 +1,8 @@
 // Beside a gradient its finite differences: (C(u + ε) − C(u − ε)) / 2ε, which knows nothing of the way back.
 
 import { element } from "./dom.js";
-import { exact, text } from "./numbers.js";
-import { sign } from "./symbols.js";
+import { constant, decoded, exact, text } from "./numbers.js";
+import { place, sign } from "./symbols.js";
 
 const SHOWN = 8; // entries in the table
 
@@ -22,23 +22,37 @@ export function check(story, name, onPoint) {
       { class: "scroll", tabindex: "0", role: "region", "aria-label": "Finite differences" },
       table(story, name, onPoint),
     ),
-    story.checks.directions ? element("p", {}, along(story.checks.directions)) : null,
+    story.checks.directions ? along(story.checks) : null,
   );
 }
 
 /** How many entries were compared, and how they agree. */
 function said({ epsilon, tolerance }, { entries: n, of, ok, error, kinks }) {
   const whole = of.toLocaleString("en");
-  const much = n === of ? `All ${whole} entries` : `${n} of ${whole} entries, the largest among them,`;
+  const all = of === 1 ? "The only entry" : `All ${whole} entries`;
+  const much = n === of ? all : `${n} of ${whole} entries, the largest among them,`;
   const left = kinks ? ` ${kinks} at a kink, where there is no derivative, left out.` : "";
   return (
-    `${much} ${ok ? "agree" : "do NOT agree"} with (C(u + ε) − C(u − ε)) / 2ε, ε = ${text(epsilon, 4)}: ` +
-    `relative error ${text(error, 2)}, at most ${text(tolerance, 2)} is allowed.${left}`
+    `${much} ${agreeing(ok, n)} with (C(u + ε) − C(u − ε)) / 2ε, ε = ${constant(epsilon)}: ` +
+    `relative error ${text(decoded(error), 2)}, at most ${text(tolerance, 2)} is allowed.${left}`
   );
 }
 
-const along = ({ entries: n, error }) =>
-  `Along ${n} random directions through θ and x at once the relative error is ${text(error, 2)}.`;
+function agreeing(ok, n) {
+  if (n === 1) return ok ? "agrees" : "does NOT agree";
+  return ok ? "agree" : "do NOT agree";
+}
+
+/** How the slopes along random directions agree, which all gradients together have to give. */
+function along({ directions: { entries: n, ok, error }, tolerance }) {
+  const many = n === 1 ? "the slope along a random direction" : `the slopes along ${n} random directions`;
+  return element(
+    "p",
+    { class: ok ? null : "wrong" },
+    `${ok ? "✓" : "✗"} Through θ and x at once ${many} ${agreeing(ok, n)}: ` +
+      `relative error ${text(decoded(error), 2)}, at most ${text(tolerance, 2)} is allowed.`,
+  );
+}
 
 /** The entries that differ most. */
 function table(story, name, onPoint) {
@@ -84,8 +98,11 @@ function entries(story, name) {
 }
 
 function entryRow(story, name, one, onPoint) {
-  const place = `[${one.index.map((i) => i + 1).join(", ")}]`;
-  const choose = element("button", { type: "button", click: () => onPoint(name, one.index) }, place);
+  const choose = element(
+    "button",
+    { type: "button", click: () => onPoint(name, one.index) },
+    place(story, name, one.index),
+  );
   const difference = one.kink ? "at a kink" : text(one.difference, 2);
   const made = row("td", ["", exactly(one.analytic), exactly(one.numeric), difference]);
   made.firstChild.append(choose);

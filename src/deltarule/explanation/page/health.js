@@ -1,9 +1,10 @@
 // The health of the way back, layer by layer: how large δ is, who is dead or saturated, how far the update would go.
 
 import { element } from "./dom.js";
-import { text } from "./numbers.js";
+import { decoded, text } from "./numbers.js";
 
-const HEAD = ["Layer", "mean |δ|", "‖δ‖ to the next", "dead", "saturated", "‖ΔW‖/‖W‖"];
+const HEAD = ["Layer", "mean |δ|", "‖δ‖ ÷ next layer's", "dead", "saturated", "‖ΔW‖/‖W‖"];
+const MANY = 64; // steps back; of more the lags that are shown are further apart
 
 /** The section, or null where nothing was measured. */
 export function health(story) {
@@ -25,9 +26,14 @@ export function health(story) {
   );
 }
 
-const share = (value) => (value === null ? "–" : `${text(100 * number(value), 1)} %`);
-const short = (value) => (value === null ? "–" : text(number(value), 3));
-const number = (value) => (typeof value === "string" ? Number(value.replace("inf", "Infinity")) : value);
+const short = (value) => (value === null ? "–" : text(decoded(value), 3));
+
+/** A part of 1 in whole percent. */
+function share(value) {
+  if (value === null) return "–";
+  const percent = 100 * decoded(value);
+  return percent > 0 && percent < 0.5 ? "< 1 %" : `${text(Math.round(percent))} %`;
+}
 
 function layerRow(story, layer) {
   const numbers = [
@@ -57,13 +63,18 @@ function verdict({ verdict: said, reason, remedy }) {
   );
 }
 
+/** About eight of the steps back up to the last: 0, 1, 2, 4, 8, … or 0, 1, 4, 16, … */
+function lags(last) {
+  const found = [0];
+  for (let lag = 1; lag < last; lag *= last > MANY ? 4 : 2) found.push(lag);
+  return last > 0 ? [...found, last] : found;
+}
+
 /** Of a recurrent layer: how the errors shrink or grow, step by step back. */
 function throughTime(layer) {
   if (!layer.through_time?.length) return null;
-  const steps = layer.through_time.map((size, k) => `${k} back: ${short(size)}`).join(", ");
-  return element(
-    "tr",
-    {},
-    element("td", { colspan: HEAD.length, class: "says" }, `Through time, what is left of an error: ${steps}.`),
-  );
+  const sizes = layer.through_time;
+  const steps = lags(sizes.length - 1).map((lag) => `${lag} back: ${short(sizes[lag])}`);
+  const words = `Through time, what is left of an error: ${steps.join(", ")}.`;
+  return element("tr", {}, element("td", { colspan: HEAD.length, class: "says" }, words));
 }

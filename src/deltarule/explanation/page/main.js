@@ -69,8 +69,9 @@ const head = element("div", { class: "head" }, bar, picture.element);
 const parameters = story.layers
   .flatMap(({ stage: l, parameters: names }) => names.map((p) => story.array(`${l}.${p}`).size))
   .reduce((n, m) => n + m, 0);
+const counted = `${parameters.toLocaleString("en")} ${parameters === 1 ? "parameter" : "parameters"}`;
 const hint = [
-  `${parameters.toLocaleString("en")} parameters. One row, forward and back; all numbers in float64.`,
+  `${counted}. One row, forward and back; all numbers in float64.`,
   "Point at a number to see where it comes from; click it to keep it, Esc lets it go. ← and → step, p plays.",
 ];
 document.body.append(

@@ -23,6 +23,11 @@ export function text(value, digits = 4) {
   return signed(value.toFixed(Math.max(0, digits - whole)));
 }
 
+/** A number as Python sends it: one that is not finite as "nan", "inf" or "-inf"; null where there is none. */
+export function decoded(sent) {
+  return typeof sent === "string" ? Number(sent.replace("inf", "Infinity")) : sent;
+}
+
 /** A constant as whoever chose it wrote it, 0.001 or 1e−8; in short where that is long. */
 export function constant(value) {
   const whole = [exact(value), signed(value.toExponential())].find((written) => written.length <= MOST_DIGITS);

@@ -1,13 +1,14 @@
 // What is shown of a step: its words and formulas, its arrays side by side, and the equation of the number pointed at.
 
+import { largest } from "./arrays/largest.js";
+import { view } from "./arrays/view.js";
 import { check, differenceAt } from "./checks.js";
 import { element } from "./dom.js";
 import { drawn } from "./equations/drawn.js";
 import { explain } from "./equations/entries.js";
 import { formulas } from "./formulas.js";
 import { exact, text } from "./numbers.js";
-import { meaning, origin, parts, sign } from "./symbols.js";
-import { view } from "./arrays/view.js";
+import { called, meaning, origin, parts, sign } from "./symbols.js";
 
 const OPEN_AT_ONCE = 12; // arrays; of a step with more, those of each layer are unfolded when asked for
 
@@ -59,7 +60,7 @@ export function panel(story, step, say) {
     views.get(name)?.light([index], "point");
     for (const [array, indexes] of byArray(found?.sources ?? [])) views.get(array)?.light(indexes, "source");
     equation.replaceChildren(...entry(story, name, index, found));
-    say(found?.text ?? `${sign(story, name)} ${place(index)} = ${text(story.array(name).at(...index), 6)}`);
+    say(found?.text ?? `${called(story, name, index)} = ${text(story.array(name).at(...index), 6)}`);
   }
 
   /** Where nothing is pointed at: the largest entry of the result. */
@@ -67,14 +68,14 @@ export function panel(story, step, say) {
     const results = shown.filter(({ role, array }) => role === "result" && views.has(array));
     const name = (results.at(-1) ?? shown.at(-1))?.array;
     if (!name || !views.has(name)) return;
-    const { data } = story.array(name);
-    let largest = 0;
-    for (let k = 1; k < data.length; k += 1) if (Math.abs(data[k]) > Math.abs(data[largest])) largest = k;
-    tell(name, story.array(name).index(largest));
+    const array = story.array(name);
+    const numbers = array.data.map((v) => (Number.isNaN(v) ? 0 : v));
+    tell(name, array.index(largest(numbers, 1)[0] ?? 0));
   }
 
   const checked = step.check ? check(story, step.check, pin) : null;
   equation.addEventListener("pointerover", ({ target }) => single(target.closest(".term")));
+  equation.addEventListener("pointerleave", () => single(null));
 
   /** A number of the equation: the one entry that it is. */
   function single(term) {
@@ -87,7 +88,7 @@ export function panel(story, step, say) {
   const made = element(
     "article",
     { class: `step ${step.phase}` },
-    element("h2", { tabindex: "-1" }, step.title),
+    element("h2", {}, step.title),
     element("div", { class: "said" }, element("p", { class: "words" }, step.words), formulas(step)),
     arrays,
     equation,
@@ -112,7 +113,7 @@ function together(step, shown, build) {
 function folded(story, step, shown, build) {
   const layers = new Map();
   for (const one of shown) {
-    const stage = Number(one.array.split(".")[0]);
+    const stage = parts(one.array).stage;
     layers.set(stage, [...(layers.get(stage) ?? []), one]);
   }
   return [...layers].map(([stage, own], k) => {
@@ -138,14 +139,12 @@ function byArray(sources) {
   return found;
 }
 
-const place = (index) => (index.length ? `[${index.map((i) => i + 1).join(", ")}]` : "");
-
 /** An entry's equation, its value in full, and its finite difference. */
 function entry(story, name, index, found) {
   const value = story.array(name).at(...index);
   const difference = differenceAt(story, name, index);
   return [
-    found ? drawn(found.lines) : element("p", {}, `${sign(story, name)}${place(index)} ${origin(story, name)}.`),
+    found ? drawn(found.lines) : element("p", {}, `${called(story, name, index)} ${origin(story, name)}.`),
     element("p", { class: "exact" }, `${exact(value)}`),
     difference === undefined ? null : element("p", { class: "exact" }, `by finite differences ${exact(difference)}`),
   ].filter(Boolean);

@@ -16,7 +16,10 @@ export function printed(story) {
     sheet = element("div", { class: "sheet" }, ...story().steps.map((step) => stepOnPaper(story(), step)));
     document.body.append(sheet);
   });
-  window.addEventListener("afterprint", () => sheet?.remove());
+  window.addEventListener("afterprint", () => {
+    sheet?.remove();
+    sheet = null;
+  });
 }
 
 function stepOnPaper(story, step) {

@@ -87,6 +87,7 @@ export function stepper(steps, onStep) {
   document.addEventListener("keydown", (event) => {
     if (event.altKey || event.ctrlKey || event.metaKey || /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName))
       return;
+    if (event.key.startsWith("Arrow") && scrolls(event.target)) return;
     const action = {
       ArrowLeft: () => go(current - 1),
       ArrowRight: () => go(current + 1),
@@ -112,6 +113,12 @@ export function stepper(steps, onStep) {
       return steps[current];
     },
   };
+}
+
+/** Whether the arrow keys scroll what has the focus: a formula or a table wider than its place. */
+function scrolls(target) {
+  const region = target.closest('[tabindex="0"][role="region"]');
+  return region !== null && region.scrollWidth > region.clientWidth;
 }
 
 /** Steps that follow each other in the same phase, together. */

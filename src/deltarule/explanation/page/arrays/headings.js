@@ -1,12 +1,13 @@
 // What an array is (a vector, a matrix, maps, kernels, a sequence, tokens), and what its rows and columns are
-// called: features, classes or signs where the story knows names, otherwise numbers from 1.
+// called: features, classes or signs where the story knows names, otherwise numbers from 1 (tokens: from 0).
 
+import { parts } from "../symbols.js";
 import { seen } from "./cells.js";
 
 /** "2.W.new" is of layer 2 and is its W, whatever is done with it. */
 function origin(story, { name }) {
-  const [stage, what] = name.split(".");
-  return { layer: what ? story.layer(Number(stage)) : null, what: what?.replace(/^d(?!elta$|a$)/, "") };
+  const { stage, own } = parts(name);
+  return { layer: stage ? story.layer(stage) : null, what: stage ? own.replace(/^d(?!elta$|a$)/, "") : undefined };
 }
 
 /** One of "tokens", "scalar", "vector", "matrix", "sequence", "maps", "kernels". */
@@ -32,9 +33,10 @@ function classes(story, n) {
   return fitting(names, n) ?? (names ? null : fitting(vocabulary?.map(seen), n));
 }
 
+/** The columns' names; of tokens their signs, or the numbers that they are, from 0. */
 function features(story, n) {
-  const names = story.layer(1)?.tokens ? story.names.vocabulary?.map(seen) : story.names.columns;
-  return fitting(names, n);
+  if (!story.layer(1)?.tokens) return fitting(story.names.columns, n);
+  return fitting(story.names.vocabulary?.map(seen), n) ?? Array.from({ length: n }, (_, k) => String(k));
 }
 
 /** Names of an array's rows and columns, each null where they are numbers: {rows, columns}. */

@@ -2,6 +2,7 @@
 // stays in place while the plane is scrolled; only what is seen is painted. "Numbers" makes the cells large enough
 // for theirs.
 
+import { element } from "../dom.js";
 import { cellText } from "./cells.js";
 import { onPaper } from "./colours.js";
 import { HIGHEST, plane } from "./plane.js";
@@ -11,13 +12,6 @@ import { moved, named, whereabouts } from "./tiles.js";
 const PAGE = 640; // pixels across a printed page
 const PROPERTIES = ["paper", "faint", "accent", "from", "result"];
 const ON_PAPER = { paper: "#fff", faint: "#595959" };
-
-function div(className, ...children) {
-  const made = document.createElement("div");
-  made.className = className;
-  made.append(...children);
-  return made;
-}
 
 /** The page's colours and letters as a canvas needs them; on paper dark on white. */
 function styleOf(node) {
@@ -32,19 +26,13 @@ export function heat(array, arrangement, name, pointing) {
   const { data } = array;
   const where = whereabouts(arrangement);
   const number = cellText(data);
-  const canvas = document.createElement("canvas");
-  canvas.setAttribute("role", "img");
-  canvas.setAttribute("aria-label", name);
-  const sheet = div("view-plane", canvas);
-  const scroller = div("view-scroller", sheet);
-  scroller.tabIndex = 0;
-  scroller.setAttribute("role", "group");
-  scroller.setAttribute("aria-label", `${name}. The arrow keys go from entry to entry.`);
+  const canvas = element("canvas", { role: "img", "aria-label": name });
+  const sheet = element("div", { class: "view-plane" }, canvas);
+  const keys = `${name}. The arrow keys go from entry to entry.`;
+  const scroller = element("div", { class: "view-scroller", tabindex: "0", role: "group", "aria-label": keys }, sheet);
   scroller.style.maxHeight = `${HIGHEST}px`;
-  const readout = document.createElement("p");
-  readout.className = "view-readout";
-  readout.setAttribute("role", "status");
-  const body = div("view-map", scroller, readout);
+  const readout = element("p", { class: "view-readout", role: "status" });
+  const body = element("div", { class: "view-map" }, scroller, readout);
 
   const lit = { source: new Set(), point: new Set() };
   let measured = 0;

@@ -1,5 +1,7 @@
 // The entries of an array that are largest in size: what to look at first in a heat map of thousands.
 
+import { element } from "../dom.js";
+
 /** Places in the data of the `count` entries largest by |v|; what is not a finite number comes first. */
 export function largest(data, count = 8) {
   const rank = (k) => (Number.isNaN(data[k]) ? Infinity : Math.abs(data[k]));
@@ -19,24 +21,11 @@ export function largest(data, count = 8) {
 /** The list of them, each a button that goes there; null for an array of zeros. */
 export function largestList(ks, { show, short, describe }, onChoose) {
   if (!ks.length) return null;
-  const section = document.createElement("div");
-  section.className = "view-largest";
-  const title = document.createElement("span");
-  title.className = "view-largest-title";
-  title.textContent = "largest in size";
-  const list = document.createElement("ol");
-  for (const k of ks) {
-    const button = document.createElement("button");
-    button.type = "button";
-    const [value, place] = [document.createElement("b"), document.createElement("span")];
-    value.textContent = show(k);
-    place.textContent = short(k);
-    button.title = describe(k);
-    button.append(value, " ", place);
-    button.addEventListener("click", () => onChoose(k));
-    list.append(document.createElement("li"));
-    list.lastChild.append(button);
-  }
-  section.append(title, list);
-  return section;
+  const items = ks.map((k) => {
+    const number = [element("b", {}, show(k)), " ", element("span", {}, short(k))];
+    const button = element("button", { type: "button", title: describe(k), click: () => onChoose(k) }, ...number);
+    return element("li", {}, button);
+  });
+  const title = element("span", { class: "view-largest-title" }, "largest in size");
+  return element("div", { class: "view-largest" }, title, element("ol", {}, ...items));
 }

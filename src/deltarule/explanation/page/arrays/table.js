@@ -1,36 +1,26 @@
 // Small arrays as real tables: each cell shows its number on its colour. A table a tile; one stop for the Tab key in
 // all of them together, the arrow keys go from cell to cell (the grid pattern of ARIA).
 
+import { element } from "../dom.js";
 import { cellText } from "./cells.js";
 import { moved, sign, titled, whereabouts } from "./tiles.js";
 
-function element(tag, className, text) {
-  const made = document.createElement(tag);
-  if (className) made.className = className;
-  if (text !== undefined) made.textContent = text;
-  return made;
-}
-
 /** A heading cell: a number or a name; long names are cut by the style sheet and whole in the title. */
 function heading(scope, text) {
-  const th = element("th", /^\d+$/.test(text) ? "" : "view-name");
-  th.scope = scope;
-  th.append(element("span", "", text));
-  if (th.className && text.length > 8) th.title = text;
-  return th;
+  const name = !/^\d+$/.test(text);
+  const attributes = { scope, class: name ? "view-name" : null, title: name && text.length > 8 ? text : null };
+  return element("th", attributes, element("span", {}, text));
 }
 
 /** One tile as a table; its cells are put into `cells` under their place in the data. */
 function grid(arrangement, tile, name, content, cells) {
   const { row, column } = arrangement;
-  const table = element("table");
-  table.setAttribute("role", "grid");
-  table.setAttribute("aria-readonly", "true");
-  table.setAttribute("aria-label", tile.label ? `${name}, ${titled(arrangement, tile)}` : name);
+  const label = tile.label ? `${name}, ${titled(arrangement, tile)}` : name;
+  const table = element("table", { role: "grid", "aria-readonly": "true", "aria-label": label });
   const withRows = row(tile, 0) !== null;
   if (column(tile, 0) !== null) {
     const line = table.createTHead().insertRow();
-    if (withRows) line.append(element("td", "view-corner", arrangement.kind === "sequence" ? "t" : ""));
+    if (withRows) line.append(element("td", { class: "view-corner" }, arrangement.kind === "sequence" ? "t" : ""));
     for (let c = 0; c < tile.columns; c += 1) line.append(heading("col", column(tile, c)));
   }
   const body = table.createTBody();
@@ -39,8 +29,7 @@ function grid(arrangement, tile, name, content, cells) {
     if (withRows) line.append(heading("row", row(tile, r)));
     for (let c = 0; c < tile.columns; c += 1) {
       const k = tile.base + r * tile.columns + c;
-      const cell = element("td", "view-cell", content(k));
-      cell.dataset.k = k;
+      const cell = element("td", { class: "view-cell", "data-k": k }, content(k));
       cells[k] = cell;
       line.append(cell);
     }
@@ -60,22 +49,20 @@ function shown(scroller, cell) {
   return { seen, left: inner.left - outer.left - outer.width / 2, top: inner.top - outer.top - outer.height / 2 };
 }
 
-/** The tables of an array: {element, light, clear, focus, paint(colours)}; entries are places k in its data. */
+/** The tables of an array: {element, light, clear, paint(colours)}; entries are places k in its data. */
 export function tables(story, array, arrangement, name, pointing) {
   const { kind, tiles } = arrangement;
   const where = whereabouts(arrangement);
   const number = kind === "tokens" ? null : cellText(array.data);
   const content = (k) => (number ? number(array.data[k]) : sign(story, array.data[k]));
   const cells = [];
-  const scroller = element("div", `view-tables view-${kind}`);
+  const scroller = element("div", { class: `view-tables view-${kind}` });
   for (const tile of tiles) {
     const table = grid(arrangement, tile, name, content, cells);
     if (kind !== "maps" && kind !== "kernels") scroller.append(table);
     else {
-      const box = element("div", "view-tile");
-      box.append(element("p", "view-tile-label", titled(arrangement, tile)), table);
-      box.firstChild.setAttribute("aria-hidden", "true");
-      scroller.append(box);
+      const label = element("p", { class: "view-tile-label", "aria-hidden": "true" }, titled(arrangement, tile));
+      scroller.append(element("div", { class: "view-tile" }, label, table));
     }
   }
   const longest = cells.reduce((n, cell) => Math.max(n, cell.textContent.length), kind === "tokens" ? 1 : 4);
@@ -134,7 +121,6 @@ export function tables(story, array, arrangement, name, pointing) {
   };
   return {
     element: scroller,
-    focus: (k) => go(k),
     clear,
     light(ks, sort) {
       clear(sort);

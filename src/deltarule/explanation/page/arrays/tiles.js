@@ -3,6 +3,7 @@
 // only those that are there; a long vector is cut into columns of ten. Tile: {base, rows, columns, label, place: [R,
 // C] | null}, its place in the grid of all tiles; without one they follow each other in lines.
 
+import { parts } from "../symbols.js";
 import { seen } from "./cells.js";
 import { headings, kindOf } from "./headings.js";
 
@@ -23,7 +24,7 @@ function rectangles(story, array, kind) {
   if (kind === "maps") {
     return { grid: null, tiles: Array.from({ length: shape[0] }, (_, m) => tile(m, `${m + 1}`, null)) };
   }
-  const { numbers } = story.layer(Number(array.name.split(".")[0]));
+  const { numbers } = story.layer(parts(array.name).stage);
   const [maps, channels] = shape;
   const grid =
     numbers ?? Array.from({ length: maps }, (_, o) => Array.from({ length: channels }, (__, c) => o * channels + c));

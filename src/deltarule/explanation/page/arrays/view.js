@@ -1,6 +1,7 @@
 // One array on the page: a figure with a caption (label, shape, range) and its numbers, as tables where they are few
 // and as a heat map where they are many. Pointing at an entry is told to the page; the page lights entries up.
 
+import { element } from "../dom.js";
 import { cellText } from "./cells.js";
 import { colours, gradient, scheme } from "./colours.js";
 import { heat } from "./heat.js";
@@ -9,12 +10,7 @@ import { text } from "../numbers.js";
 import { tables } from "./table.js";
 import { arranged, named, tuple, whereabouts } from "./tiles.js";
 
-function span(className, content) {
-  const made = document.createElement("span");
-  made.className = className;
-  made.append(content);
-  return made;
-}
+const span = (name, content) => element("span", { class: name }, content);
 
 function shapeOf({ shape, size }) {
   if (shape.length === 1) return size === 1 ? "1 entry" : `${size} entries`;
@@ -56,11 +52,8 @@ function teller(array, { onPoint, onLeave, onPick }) {
 
 /** The button that makes the cells of a heat map large enough for their numbers. */
 function numbersButton(figure, body) {
-  const button = document.createElement("button");
-  button.type = "button";
-  button.className = "view-numbers";
-  button.textContent = "numbers";
-  button.setAttribute("aria-pressed", "false");
+  const attributes = { type: "button", class: "view-numbers", "aria-pressed": "false" };
+  const button = element("button", attributes, "numbers");
   const fit = (on) => figure.style.setProperty("--natural", `${Math.ceil(body.natural(on))}px`);
   fit(false);
   button.addEventListener("click", () => {
@@ -73,24 +66,22 @@ function numbersButton(figure, body) {
 }
 
 /**
- * An array as a figure: {element, light(indexes, "source" | "point"), clear(kind?), focus(index)}.
+ * An array as a figure: {element, light(indexes, "source" | "point"), clear(kind?)}.
  * Options: label (text or a node), role "from" | "result", rows and columns (names),
  * onPoint(index), onLeave(), onPick(index).
  */
 export function view(story, array, options = {}) {
   const arrangement = arranged(story, array, options);
   const pointing = teller(array, options);
-  const figure = document.createElement("figure");
-  figure.className = `view view-${arrangement.body}`;
-  if (options.role) figure.classList.add(`view-as-${options.role}`);
+  const role = options.role ? ` view-as-${options.role}` : "";
+  const figure = element("figure", { class: `view view-${arrangement.body}${role}` });
 
   const paints = () => colours(array.data, arrangement.colour, scheme());
   const first = paints();
-  const caption = document.createElement("figcaption");
   const label = span("view-label", options.label ?? array.name);
   const shape = shapeOf(array);
   const range = rangeOf(story, array, arrangement, first.range);
-  caption.append(label, " ", span("view-shape", shape), " ", range);
+  const caption = element("figcaption", {}, label, " ", span("view-shape", shape), " ", range);
   figure.append(caption);
 
   const spoken = `${label.textContent}, ${shape ? `${shape}, ` : ""}${range.textContent}`.replace(/[,\s]+$/, "");
@@ -133,6 +124,5 @@ export function view(story, array, options = {}) {
     element: figure,
     light: (indexes, kind) => body.light(places(indexes), kind),
     clear: (kind) => body.clear(kind),
-    focus: (index) => body.focus(array.flat(index)),
   };
 }

@@ -36,7 +36,7 @@ export function driven(story, layer, t, i) {
   if (layer.tokens) {
     const token = entry(story.array("x"), t);
     const column = entry(W, i, token.value);
-    return { formula: weight("W", layer.stage, [i, `,x_{${t + 1}}`]), terms: [from(column, token)] };
+    return { formula: weight("W", layer.stage, [i, `x_{${t + 1}}`]), terms: [from(column, token)] };
   }
   const x = features(story, layer);
   const terms = Array.from({ length: W.shape[1] }, (_, k) => product(entry(W, i, k), x.entry(t, k)));
@@ -55,7 +55,7 @@ function dW(story, layer, [i, k]) {
 }
 
 /** W_ik; of tokens W_i,x=k, a token being the number it is. */
-export const inputWeight = ({ stage, tokens }, i, k) => weight("W", stage, [i, tokens ? `,x=${k}` : k]);
+export const inputWeight = ({ stage, tokens }, i, k) => weight("W", stage, [i, tokens ? `x=${k}` : k]);
 
 /** δ_i x_k, or its sum over the steps; of tokens the steps whose token is k. */
 export function outer(story, layer, i, k) {

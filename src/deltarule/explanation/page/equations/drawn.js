@@ -1,19 +1,25 @@
 // Equations as elements. Symbols come in a small notation: ^{…} raises, _{…} lowers, z^{(2)}_{3}; every letter is a
 // quantity and italic, but for the names of functions and the sign of a sum.
 
+import { element } from "../dom.js";
+
 const PIECE = /tanh|max|min|ln|sign|if|else|(?<letter>\p{L}\p{M}*)|[^]/gu;
 
 /** Lines of pieces (written.js) as a `div.equation` of `div.line`s; every entry's number is a `span.term`. */
 export function drawn(lines) {
-  return element("div", "equation", ...lines.map((pieces) => element("div", "line", ...pieces.flatMap(pieceDrawn))));
+  return element(
+    "div",
+    { class: "equation" },
+    ...lines.map((pieces) => element("div", { class: "line" }, ...pieces.flatMap(pieceDrawn))),
+  );
 }
 
 function pieceDrawn(piece) {
   if (typeof piece === "string") return notation(piece);
-  if (piece.above) return [element("sup", "", ...piece.above.flatMap(pieceDrawn))];
-  for (const kind of ["note", "result"]) if (piece[kind]) return [element("span", kind, piece[kind])];
-  if (piece.places.length === 0) return [element("span", "constant", piece.number)];
-  const term = element("span", "term", piece.number);
+  if (piece.above) return [element("sup", {}, ...piece.above.flatMap(pieceDrawn))];
+  for (const kind of ["note", "result"]) if (piece[kind]) return [element("span", { class: kind }, piece[kind])];
+  if (piece.places.length === 0) return [element("span", { class: "constant" }, piece.number)];
+  const term = element("span", { class: "term" }, piece.number);
   term.dataset.array = piece.places[0].array;
   term.dataset.index = piece.places[0].index.join(",");
   return [term];
@@ -31,9 +37,9 @@ function notation(source) {
       continue;
     }
     const end = closing(source, at + 1);
-    const script = element(source[at] === "^" ? "sup" : "sub", "", ...notation(source.slice(at + 2, end)));
+    const script = element(source[at] === "^" ? "sup" : "sub", {}, ...notation(source.slice(at + 2, end)));
     const beside = script.tagName === "SUB" && nodes.at(-1)?.tagName === "SUP" ? [nodes.pop()] : [];
-    nodes.push(beside.length ? element("span", "scripts", ...beside, script) : script);
+    nodes.push(beside.length ? element("span", { class: "scripts" }, ...beside, script) : script);
     at = end + 1;
   }
   return nodes;
@@ -43,7 +49,7 @@ function notation(source) {
 function letters(text) {
   const nodes = [];
   for (const { 0: piece, groups } of text.matchAll(PIECE)) {
-    if (groups.letter && piece !== "Σ") nodes.push(element("i", "", piece));
+    if (groups.letter && piece !== "Σ") nodes.push(element("i", {}, piece));
     else if (typeof nodes.at(-1) === "string") nodes.push(nodes.pop() + piece);
     else nodes.push(piece);
   }
@@ -58,11 +64,4 @@ function closing(source, open) {
     if (depth === 0) return at;
   }
   return source.length;
-}
-
-function element(tag, name, ...children) {
-  const made = document.createElement(tag);
-  if (name) made.className = name;
-  made.append(...children);
-  return made;
 }

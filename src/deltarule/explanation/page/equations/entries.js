@@ -8,6 +8,7 @@ import { leftSide, parameterSymbol, spoken } from "./entrynames.js";
 import { sources } from "./expression.js";
 import { divided } from "./gradient.js";
 import { text } from "../numbers.js";
+import { parts } from "../symbols.js";
 import * as output from "./output.js";
 import { maxpool, meanpool, subsample } from "./pool.js";
 import { recurrent } from "./recurrent.js";
@@ -53,10 +54,10 @@ function equation(story, name, index) {
     const back = KINDS[story.layer(1).kind]?.back(story, story.layer(1), index);
     return back && divided(story, back);
   }
-  const [, stage, what, isNew] = /^(\d+)\.(\w+)(\.new)?$/.exec(name) ?? [];
-  const layer = story.layer(Number(stage));
+  const { stage, own: what, after } = parts(name);
+  const layer = story.layer(stage);
   if (!layer) return null;
-  if (isNew) return updatedEntry(story, layer, what, index, parameterSymbol(layer, what, index));
+  if (after) return updatedEntry(story, layer, what, index, parameterSymbol(layer, what, index));
   return layerEquation(story, layer, what, index);
 }
 

@@ -1,5 +1,6 @@
 // What stands on the left of an entry's equation, as a symbol and in words. Both count from 1, as notation.js does.
 
+import { parts } from "../symbols.js";
 import { kernelWeight } from "./conv.js";
 import { inputWeight } from "./dense.js";
 import { initial, symbolBefore } from "./recurrent.js";
@@ -23,9 +24,9 @@ export function leftSide(story, name, index) {
   if (name === "C") return "C";
   if (name === "costs") return symbol("C", null, index);
   if (name === "dx") return derivative(symbol("x", null, index));
-  const [, stage, what, isNew] = /^(\d+)\.(\w+)(\.new)?$/.exec(name);
-  const layer = story.layer(Number(stage));
-  if (isNew) return parameterSymbol(layer, what, index);
+  const { stage, own: what, after } = parts(name);
+  const layer = story.layer(stage);
+  if (after) return parameterSymbol(layer, what, index);
   const letter = stateLetter(layer);
   const sides = {
     z: () => symbol("z", stage, index),
@@ -49,12 +50,12 @@ export function spoken(story, name, index) {
   if (name === "C") return "cost C";
   if (name === "costs") return `cost C of step ${index[0] + 1}`;
   if (name === "dx") return `∂C/∂x, ${placed(INPUT[index.length], index)}`;
-  const [, stage, what, isNew] = /^(\d+)\.(\w+)(\.new)?$/.exec(name);
-  const layer = story.layer(Number(stage));
+  const { stage, own: what, after } = parts(name);
+  const layer = story.layer(stage);
   const parameter = [what, what.slice(1)].find((own) => layer.parameters.includes(own));
-  const called = parameter && !isNew ? `∂C/∂${parameter}` : (NAMES[what] ?? what);
+  const called = parameter && !after ? `∂C/∂${parameter}` : (NAMES[what] ?? what);
   const places = placed(parameter ? parameterPlaces(layer, parameter, index) : ENTRY[index.length], index);
-  return `${called} of layer ${stage}, ${places}${isNew ? ", after the update" : ""}`;
+  return `${called} of layer ${stage}, ${places}${after ? ", after the update" : ""}`;
 }
 
 function parameterPlaces({ kind, tokens }, name, index) {

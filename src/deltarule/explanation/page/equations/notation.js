@@ -5,10 +5,11 @@
 
 const one = (place) => (typeof place === "number" ? place + 1 : place);
 
-/** Places side by side: 3k, oc; 3,4 and 12,k where they would run into one another. */
+/** Places side by side: 3k, oc; 3,4 and 12,k and 3,x=0 where they would run into one another. */
 function subscript(places) {
-  const apart = places.every((place) => typeof place === "number") || places.some((place) => place > 8);
-  return places.map(one).join(apart ? "," : "");
+  const written = places.map((place) => String(one(place)));
+  const apart = places.every((place) => typeof place === "number") || written.some((place) => place.length > 1);
+  return written.join(apart ? "," : "");
 }
 
 const bracket = (places) => (places.length ? `[${places.map(one).join(", ")}]` : "");

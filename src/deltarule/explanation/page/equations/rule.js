@@ -104,7 +104,7 @@ const RULES = {
 /** A parameter's entry after the update; `parameter` is how it is written. */
 export function updatedEntry(story, layer, name, index, parameter) {
   const { name: rule, constants, ours } = story.optimizer;
-  if (!ours || typeof (constants.momentum ?? 0) !== "number") return null;
+  if (!ours) return null;
   const theta = { ...entry(story.array(`${layer.stage}.${name}`), ...index), symbol: parameter };
   const gradient = entry(story.array(`${layer.stage}.d${name}`), ...index);
   const g = step("g", `∂C/∂${parameter}`, gradient);

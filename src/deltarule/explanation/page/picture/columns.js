@@ -1,7 +1,7 @@
 // A network as columns: x, layer 1, …, layer L, the cost C; forward from left to right, and backward the same network
 // read from right to left. Of a deep network a window around the step's layer is drawn, with both ends.
 
-import { edges, receptive } from "./edges.js";
+import { edges, receptive, weighs } from "./edges.js";
 import { brief, formula, head, node, short, write } from "./svg.js";
 import { column, placed, tag, units } from "./units.js";
 
@@ -13,14 +13,14 @@ const SIGN = 7.2; // the width of a sign in the words below a column, at most ab
 const COST = { width: 90, height: 52, gap: 20 };
 
 /** The stages that get a column when the step is at `stage`: 0, 1, a window, L. */
-export function visible(last, stage) {
+function visible(last, stage) {
   const all = Array.from({ length: last + 1 }, (_, k) => k);
   if (last <= DEEP) return all;
   const middle = Math.min(Math.max(stage ?? 1, 1 + WINDOW), last - WINDOW);
   return all.filter((k) => k <= 1 || k >= last || Math.abs(k - middle) <= WINDOW);
 }
 
-/** The picture at a step: {width, height, lines, parts, front}, parts being what one can choose. */
+/** The picture at a step: {width, height, weights, lines, parts, front}; parts are chosen, weights are drawn or not. */
 export function columns(story, progress) {
   const last = story.layers.length;
   const shown = visible(last, progress.stage).map((stage) => column(story, stage));
@@ -38,6 +38,7 @@ export function columns(story, progress) {
   const pairs = there.slice(1).map((to, i) => [there[i], to]);
   return {
     ...size,
+    weights: pairs.some(([from, to]) => weighs(story, from, to)),
     lines: [
       direction(progress, size.width),
       ...pairs.flatMap(([from, to]) => edges(story, progress, from, to)),
@@ -89,7 +90,7 @@ function captions(story, { stage, layer, kind, shape, count }) {
   if (stage > story.layers.length) return ["cost", story.output.cost];
   const maps = kind === "maps";
   const size = maps ? `${count} ${count === 1 ? "map" : "maps"} ${shape[1]}×${shape[2]}` : `${count} units`;
-  if (stage === 0) return ["input", maps ? size : `${count} inputs`];
+  if (stage === 0) return ["input", maps ? size : count === 1 ? "1 input" : `${count} inputs`];
   return [`layer ${stage}`, layer.text, count === 1 && !maps ? "1 unit" : size];
 }
 
@@ -147,7 +148,8 @@ function costNodes(story, progress, { box, x, y, top, targets, output, t }) {
   const nodes = [];
   if (targets) {
     nodes.push(formula(x + output.cell.width / 2, top - 9, "t", progress.role("t")));
-    for (const { k, y: at } of output.rows) if (k !== null) nodes.push(tag(x, at, t, k, `given ${progress.role("t")}`));
+    for (const { k, y: at } of output.rows)
+      if (k !== null) nodes.push(tag(story, x, at, t, k, `given ${progress.role("t")}`));
   }
   const after = progress.phase === "after" ? story.array("C_after") : null;
   const C = progress.array("C");

@@ -1,6 +1,7 @@
 // The user's own network as a picture that follows the stepper: forward from left to right; on the way back the same
 // network reversed, where each unit multiplies by f′(z). Every layer is a button that goes to its step.
 
+import { element } from "../dom.js";
 import { columns } from "./columns.js";
 import { Progress } from "./progress.js";
 import { node } from "./svg.js";
@@ -12,9 +13,9 @@ const LEAST = 0.82; // how far the picture may shrink before its box scrolls: it
 export function drawing(story, { onChoose }) {
   const layers = { lines: hidden(), parts: node("g"), front: hidden() };
   const svg = node("svg", { class: "network", role: "group", "aria-label": "the network" }, ...Object.values(layers));
-  const box = block("div", "drawing-box", svg);
-  const note = block("figcaption", "drawing-note");
-  const element = block("figure", "drawing", box, note);
+  const box = element("div", { class: "drawing-box" }, svg);
+  const note = element("figcaption", { class: "drawing-note" });
+  const figure = element("figure", { class: "drawing" }, box, note);
   const known = new Map();
   let current = null;
   box.addEventListener("scroll", holdNames);
@@ -31,7 +32,7 @@ export function drawing(story, { onChoose }) {
     layers.lines.replaceChildren(...picture.lines);
     arrange(picture.parts);
     layers.front.replaceChildren(...picture.front);
-    note.textContent = words(story, progress);
+    note.textContent = words(story, progress, picture.weights);
     bringIntoView(picture, turned);
   }
 
@@ -70,19 +71,12 @@ export function drawing(story, { onChoose }) {
     if (current) show(story.steps.find((step) => step.id === current.id) ?? current);
   }
 
-  return { element, show, replace };
+  return { element: figure, show, replace };
 }
 
 /** A group for the eye alone. */
 function hidden() {
   return node("g", { "aria-hidden": "true" });
-}
-
-function block(name, kind, ...children) {
-  const element = document.createElement(name);
-  element.className = kind;
-  element.append(...children);
-  return element;
 }
 
 /** A part of the picture: a button under what is drawn, which is for the eye alone; all of it can be clicked. */
@@ -114,7 +108,7 @@ function part(onChoose) {
 }
 
 /** What the picture shows, in a sentence below it. */
-function words(story, { phase, backward }) {
+function words(story, { phase, backward }, weights) {
   if (backward && story.T) {
     return (
       "The same network, reversed in time: δ of a step comes from above and, through Uᵀ, from the step after it. " +
@@ -127,8 +121,9 @@ function words(story, { phase, backward }) {
       "by f′\u2060(z), a constant, because z is already known."
     );
   }
-  if (phase === "update") return "Every parameter goes a step against its gradient; lines are the new weights.";
+  if (phase === "update")
+    return `Every parameter goes a step against its gradient${weights ? "; lines are the new weights" : ""}.`;
   if (phase === "after") return "With the new parameters, the same input costs this much.";
   if (story.T) return "Unrolled through time: a column a step, the same weights in each. Numbers are lengths ‖·‖.";
-  return "Lines are weights, as wide as they are large. Orange is positive, blue is negative.";
+  return `${weights ? "Lines are weights, as wide as they are large. " : ""}Orange is positive, blue is negative.`;
 }

@@ -1,10 +1,10 @@
 // What runs between two columns: weights as lines, orange or blue by sign, as wide as |W|; on the way back the same
 // weights, W transposed, with the arrows reversed; at a step of ∂C/∂W the gradients in their place.
 
+import { called, letter } from "../symbols.js";
 import { formula, head, node, scale, write } from "./svg.js";
 
 const ONE_TO_ONE = new Set(["meanpool", "maxpool", "subsample", "dropout"]); // map to map, unit to unit
-const SYMBOLS = { W: "W", U: "U", b: "b", h0: "h₀", omega: "ω" };
 
 /** The connections from one placed column to the next, their label above them, and arrow heads. */
 export function edges(story, progress, from, to) {
@@ -23,10 +23,10 @@ export function edges(story, progress, from, to) {
 /** W⁽²⁾; its transpose on the way back; ∂C/∂W⁽²⁾ at the step that computes it; what changes at the update. */
 function label(progress, { stage, layer }) {
   const gradient = progress.gradient(stage);
-  if (gradient) return `∂C/∂${SYMBOLS[gradient] ?? gradient}^{(${stage})}`;
+  if (gradient) return `∂C/∂${letter(gradient)}^{(${stage})}`;
   const name = layer.parameters.find((parameter) => parameter === "W" || parameter === "omega") ?? layer.parameters[0];
   if (!name) return "";
-  const symbol = `${SYMBOLS[name] ?? name}^{(${stage})}`;
+  const symbol = `${letter(name)}^{(${stage})}`;
   if (progress.phase === "update") return layer.trainable ? `new ${symbol}` : symbol;
   return progress.backward && name === "W" ? `W^{(${stage})T}` : symbol;
 }
@@ -34,8 +34,10 @@ function label(progress, { stage, layer }) {
 function lined(story, progress, from, to) {
   const shown = ({ rows }) => rows.filter(({ k }) => k !== null);
   const { kind, numbers } = to.layer;
-  const W = story.array(weights(progress, to.stage)) ?? story.array(`${to.stage}.W`);
-  if (W && kind === "dense" && from.kind === "units") return weighted(W, shown(from), shown(to), from, to);
+  if (weighs(story, from, to)) {
+    const W = story.array(weights(progress, to.stage)) ?? story.array(`${to.stage}.W`);
+    return weighted(story, W, shown(from), shown(to), from, to);
+  }
   const pairs = [];
   for (const a of shown(from)) {
     for (const b of shown(to)) {
@@ -46,8 +48,14 @@ function lined(story, progress, from, to) {
   return pairs.map(([a, b]) => line(from.out, a.y, to.in, b.y));
 }
 
+/** Whether a line between two columns is a weight: of dense layers that read units, next to each other. */
+export function weighs(story, from, to) {
+  const dense = to.layer.kind === "dense" && story.array(`${to.stage}.W`) !== undefined;
+  return dense && from.kind === "units" && to.stage === from.stage + 1;
+}
+
 /** A line for each weight W[i, j] between shown units. */
-function weighted(array, rows, units, from, to) {
+function weighted(story, array, rows, units, from, to) {
   const most = scale(array);
   const lines = [];
   for (const unit of units) {
@@ -55,7 +63,7 @@ function weighted(array, rows, units, from, to) {
       const value = array.at(unit.k, row.k);
       const edge = line(from.out, row.y, to.in, unit.y, value < 0 ? "negative" : "positive");
       edge.setAttribute("stroke-width", (0.5 + 2.3 * (Math.min(1, Math.abs(value) / most) || 0)).toFixed(2));
-      edge.append(node("title", {}, `${array.name} [${unit.k + 1}, ${row.k + 1}] = ${value}`));
+      edge.append(node("title", {}, `${called(story, array.name, [unit.k, row.k])} = ${value}`));
       lines.push(edge);
     }
   }

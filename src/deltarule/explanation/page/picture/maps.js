@@ -1,6 +1,7 @@
 // Maps as thumbnails: each entry of a map a square whose colour says its sign and how large it is in its array.
 // Squares of one level are one path, so a map is a dozen nodes, follows the page's colours, and prints sharply.
 
+import { parts, sign } from "../symbols.js";
 import { node, scale } from "./svg.js";
 
 const LEVELS = 8; // of each sign, by the root of the size: what is small is seen too
@@ -18,7 +19,7 @@ export function extent([rows, columns], alone) {
 }
 
 /** Map k of an array (maps, rows, columns), its corner at (x, y); null array: not known yet, an empty frame. */
-export function thumbnail(array, k, shape, size, x, y, kind = "") {
+export function thumbnail(story, array, k, shape, size, x, y, kind = "") {
   const frame = node("rect", { width: size.width, height: size.height, class: "tag" });
   const group = node("g", { class: `map ${kind}`, transform: `translate(${x} ${y})` }, frame);
   if (!array) {
@@ -29,7 +30,8 @@ export function thumbnail(array, k, shape, size, x, y, kind = "") {
     group.append(node("path", { d, class: name.slice(0, 8), "fill-opacity": Number(name.slice(8)) / LEVELS }));
   }
   group.append(node("rect", { width: size.width, height: size.height, class: "edge" }));
-  group.append(node("title", {}, `${array.name}, map ${k + 1}`));
+  const what = parts(array.name).stage ? "map" : "channel";
+  group.append(node("title", {}, `${sign(story, array.name)}, ${what} ${k + 1}`));
   return group;
 }
 

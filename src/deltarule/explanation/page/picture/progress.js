@@ -1,6 +1,8 @@
 // How far the pass has come at a step: what is known by then, and what the step is about.
 // A step that computes an array carries its name as id: "2.z", "2.delta", "dx"; so an array is known once its step is.
 
+import { parts } from "../symbols.js";
+
 const WITH_DELTA = /\.da$/; // ∂C/∂a of a layer is found on the way to its δ
 const CONSTANT = /\.slope$/; // f′(z): z is known already when the way back begins
 
@@ -21,7 +23,7 @@ export class Progress {
   #stage(id) {
     if (id === "x" || id === "dx") return 0;
     if (id === "cost" || id === "after") return this.story.layers.length + 1;
-    return id.includes(".") ? Number.parseInt(id, 10) : null;
+    return parts(id).stage || null;
   }
 
   /** Whether an array's numbers are known by now; after the update those of the old weights are no more. */
@@ -45,8 +47,8 @@ export class Progress {
 
   /** The gradient that this step computes of a parameter of layer `stage`, "W" of "2.dW", or "". */
   gradient(stage) {
-    const [, name] = /^\d+\.d(?!elta)(\w+)$/.exec(this.stage === stage ? this.step.id : "") ?? [];
-    return name ?? "";
+    const { stage: own, own: name } = parts(this.step.id);
+    return own && own === stage && /^d(?!elta$)/.test(name) ? name.slice(1) : "";
   }
 
   /** Whether this step sends something along the connections into layer `stage`. */

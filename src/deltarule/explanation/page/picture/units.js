@@ -6,6 +6,7 @@
 //
 // So z and δ = ∂C/∂z have one place, and a and ∂C/∂a the other. A canonical output has δ = ŷ − t in the middle's place.
 
+import { called, parts } from "../symbols.js";
 import { extent, thumbnail } from "./maps.js";
 import { brief, formula, node, scale, short, write } from "./svg.js";
 
@@ -74,7 +75,7 @@ export function placed(column, x, y) {
 }
 
 /** The arrays that stand at a column's two places at this step. */
-export function arrays(story, progress, stage) {
+function arrays(story, progress, stage) {
   const back = progress.backward;
   if (stage === 0) return { left: null, right: back && !progress.role("x") && story.array("dx") ? "dx" : "x" };
   const [a, delta] = [`${stage}.a`, `${stage}.delta`];
@@ -86,12 +87,12 @@ export function arrays(story, progress, stage) {
 }
 
 /** An array's symbol: "2.delta" → δ⁽²⁾; the last layer's a is ŷ. */
-export function symbol(name, last) {
+function symbol(name, last) {
   if (name === "x") return "x";
   if (name === "dx") return "∂C/∂x";
-  const [stage, kind] = name.split(".");
+  const { stage, own: kind } = parts(name);
   const letter = `${{ z: "z", a: "a", delta: "δ", da: "∂C/∂a" }[kind]}^{(${stage})}`;
-  return kind === "a" && Number(stage) === last ? `${letter} = ŷ` : letter;
+  return kind === "a" && stage === last ? `${letter} = ŷ` : letter;
 }
 
 /** A column's nodes at this step. */
@@ -106,7 +107,7 @@ export function units(story, progress, column) {
     const sign = name.endsWith(".da") && cell.width < 34 ? "∂C/∂a" : symbol(name, story.layers.length);
     nodes.push(formula(at[place] + cell.width / 2, column.top - 9, sign, role));
     for (const { k, y } of rows) {
-      nodes.push(k === null ? dots(at[place] + cell.width / 2, y) : entry(column, array, k, at[place], y, role));
+      nodes.push(k === null ? dots(at[place] + cell.width / 2, y) : entry(story, column, array, k, at[place], y, role));
     }
   }
   if (stage) nodes.push(...middles(story, progress, column));
@@ -115,13 +116,13 @@ export function units(story, progress, column) {
 }
 
 /** One unit's number in a tag, or one map. */
-function entry({ kind, cell, shape }, array, k, x, y, role) {
-  if (kind === "maps") return thumbnail(array, k, shape.slice(1), cell, x, y - cell.height / 2, role);
-  return tag(x, y, array, k, role);
+function entry(story, { kind, cell, shape }, array, k, x, y, role) {
+  if (kind === "maps") return thumbnail(story, array, k, shape.slice(1), cell, x, y - cell.height / 2, role);
+  return tag(story, x, y, array, k, role);
 }
 
 /** A number in its box, the box's colour its sign and size; a null array is not known yet. */
-export function tag(x, y, array, k, role = "") {
+export function tag(story, x, y, array, k, role = "") {
   const box = { x, y: y - TAG.height / 2, width: TAG.width, height: TAG.height, rx: 4 };
   const group = node("g", { class: `unit ${role}` }, node("rect", { ...box, class: array ? "tag" : "tag pale" }));
   if (!array) return group;
@@ -130,8 +131,7 @@ export function tag(x, y, array, k, role = "") {
   const sign = value > 0 ? "positive" : "negative";
   if (size > 0) group.append(node("rect", { ...box, class: sign, "fill-opacity": (0.36 * size).toFixed(3) }));
   group.append(node("rect", { ...box, class: "edge" }), write(x + TAG.width / 2, y + 4, short(value), "number"));
-  const place = array.index(k).map((i) => i + 1); // as on paper, from 1
-  group.append(node("title", {}, `${array.name} [${place.join(", ")}] = ${value}`));
+  group.append(node("title", {}, `${called(story, array.name, array.index(k))} = ${value}`));
   return group;
 }
 

@@ -5,6 +5,8 @@
 //
 // A box is a vector; its number and its colour are the length ‖·‖, so that one sees an error vanish through time.
 
+import { seen } from "../arrays/cells.js";
+import { called, parts } from "../symbols.js";
 import { arrow, brief, formula, largest, node, short, write } from "./svg.js";
 
 const BOX = { width: 42, height: 28 };
@@ -12,7 +14,6 @@ const PITCH = { x: 54, y: 66 };
 const LABEL = { width: 150, signs: 16 };
 const TOP = 62;
 const STEPS = { most: 60, first: 12 }; // of a longer sequence, its first steps and its last ones
-const SIGNS = { " ": "␣", "\n": "↵", "\t": "⇥" };
 const STATE = 22; // room for h₀ on the left, for δ behind the last step on the right
 
 /** The picture at a step: {width, height, lines, parts, front, scroll}, a row of boxes a layer. */
@@ -68,11 +69,11 @@ const LETTERS = { z: "z", a: "a", delta: "δ", costs: "C", C: "C", C_after: "C",
 
 /** What a row's boxes are called: h_t of a recurrent layer, ŷ_t of the last; no t where there is one a sequence. */
 function symbol(story, grid, stage, name) {
-  const kind = name.slice(name.indexOf(".") + 1);
+  const { stage: within, own: kind } = parts(name);
   const recurrent = story.layers[stage - 1]?.kind === "rnn";
   const letter = kind !== "a" ? LETTERS[kind] : recurrent ? "h" : stage === story.layers.length ? "ŷ" : "a";
   const time = grid.once(stage) || name.startsWith("C") ? "" : "_{t}";
-  return name.includes(".") && letter !== "ŷ" ? `${letter}${time}^{(${stage})}` : letter + time;
+  return within && letter !== "ŷ" ? `${letter}${time}^{(${stage})}` : letter + time;
 }
 
 /** A layer's boxes at every step. */
@@ -85,10 +86,17 @@ function row(story, progress, grid, stage) {
   const most = largest(vectors.map(({ vector }) => (vector ? length(vector) : 0)));
   const boxes = vectors.map(({ i, t, vector }) => {
     const mark = vector && sign(story, name, stage, vector);
-    return box(grid.x(i), y, vector, most, mark, role, `${name}, t = ${t + 1}`);
+    return box(grid.x(i), y, vector, most, mark, role, titled(story, grid, stage, name, t));
   });
   const targets = stage > story.layers.length ? targeted(story, grid, y) : [];
   return { boxes: [...boxes, ...targets], symbol: symbol(story, grid, stage, name), role };
+}
+
+/** What a box is called when it is hovered: h⁽¹⁾, t = 3; no t where there is one a sequence. */
+function titled(story, grid, stage, name, t) {
+  const once = grid.once(stage) || story.array(name)?.shape.length === 0;
+  const letter = name === "costs" ? "C" : called(story, name, []);
+  return once ? letter : `${letter}, t = ${t + 1}`;
 }
 
 /** Step t of an array: a row of it; all of it where there is one answer a sequence. */
@@ -106,14 +114,10 @@ function length(vector) {
 /** A sign in the place of a number: a token, or the class that an output holds most probable. */
 function sign(story, name, stage, vector) {
   const { vocabulary, classes } = story.names;
-  if (name === "x" && story.layers[0].tokens) return readable(vocabulary?.[vector[0]] ?? `#${vector[0]}`);
+  if (name === "x" && story.layers[0].tokens) return seen(vocabulary?.[vector[0]] ?? `#${vector[0]}`);
   if (name !== `${stage}.a` || stage !== story.layers.length || story.output.activation !== "softmax") return null;
   const best = vector.indexOf(Math.max(...vector));
-  return readable((classes ?? vocabulary)?.[best] ?? `#${best}`);
-}
-
-function readable(text) {
-  return SIGNS[text] ?? text;
+  return seen((classes ?? vocabulary)?.[best] ?? `#${best}`);
 }
 
 /** A vector as a box: its length as number and colour, or a sign. */
@@ -142,7 +146,7 @@ function targeted(story, grid, y) {
     const row = entries(t, story, step);
     const one = row.length > 1 && row.every((v) => v === 0 || v === 1);
     const number = row.length === 1 ? short(row[0]) : "t";
-    const text = one ? readable(names?.[row.indexOf(1)] ?? `#${row.indexOf(1)}`) : number;
+    const text = one ? seen(names?.[row.indexOf(1)] ?? `#${row.indexOf(1)}`) : number;
     return brief(grid.x(i), y - BOX.height / 2 - 7, text, 6, "caption");
   });
 }
