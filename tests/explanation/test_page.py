@@ -488,6 +488,11 @@ def test_lenet_5_is_small_and_its_filters_are_shown(visit: Visit) -> None:
     assert page.locator("article figure canvas").count() >= 2
     assert html.unescape(title(page)) == "Layer 1: net values z"
     assert page.locator(".formula math").count() >= 1
+    page.locator('figure[data-array="1.z"] [tabindex="0"]').first.focus()
+    for key in ("Home", "ArrowRight", "ArrowDown"):
+        page.keyboard.press(key)
+    assert page.locator(".live").inner_text().startswith("z of layer 1, map 1, row 2, column 2")
+    assert title(page) == "Layer 1: net values z"
 
 
 # Details

@@ -11,6 +11,7 @@ import typer
 from deltarule.cli.arguments import RunArgument, TargetOption
 from deltarule.cli.images import ColourOption, ImageSizeOption, read_for
 from deltarule.cli.run_folder import RunFolder, open_model
+from deltarule.data import Dataset
 from deltarule.data.sources import read_text
 from deltarule.errors import DataError, HyperparameterError
 from deltarule.limits import whole
@@ -64,14 +65,16 @@ def explain(
 
     net, folder = open_model(run)
     whole("--sample", sample, least=0)
-    training = {} if folder is None else folder.read()["training"]
-    source = _source(run, folder, data)
+    described = {} if folder is None else folder.read()
+    training = described.get("training", {})
+    source = _source(run, folder, described, data)
     if net.vocabulary is not None:
         row = _of_text(net, source, sample, STEPS if steps is None else whole("--steps", steps))
     else:
         if steps is not None:
             raise HyperparameterError("--steps is for texts; a row has none, and a sequence is taken whole")
-        row = _of_rows(net, folder, source, sample, target, image_size, colour)
+        column = described.get("data", {}).get("source", {}).get("target") if target is None else target
+        row = _of_rows(read_for(net, source, image_size, colour, target=column), sample)
     if optimizer is None and learning_rate is None:  # η belongs to its rule
         learning_rate = training.get("learning_rate")
     found = write(
@@ -88,26 +91,20 @@ def explain(
         raise typer.Exit(1)
 
 
-def _source(run: str, folder: RunFolder | None, data: str | None) -> str:
+def _source(run: str, folder: RunFolder | None, described: dict[str, Any], data: str | None) -> str:
     """Where the row is: in the data that are named, or in those of the run."""
     if data is not None:
         return data
     if folder is None:
         raise DataError(f"{run} is a model file and does not say what it was trained on; name the data behind it")
-    found = folder.read().get("command", {}).get("data")
+    found = described.get("command", {}).get("data")
     if not isinstance(found, str):
         raise DataError(f"{folder.toml} does not say what the run was trained on; name the data behind {run}")
     return found
 
 
-def _of_rows(
-    net: Network, folder: RunFolder | None, source: str, sample: int, target: str | None, size: str | None,
-    colour: bool | None,
-) -> Row:  # fmt: skip
+def _of_rows(found: Dataset, sample: int) -> Row:
     """A row, an image or a sequence."""
-    described = {} if folder is None else folder.read()["data"]
-    column = described.get("source", {}).get("target") if target is None else target
-    found = read_for(net, source, size, colour, target=column)
     if sample >= len(found):
         raise DataError(
             f"{found.name} has {len(found):,} rows, from 0 to {len(found) - 1}; --sample {sample} is none of them"

@@ -22,7 +22,8 @@ from deltarule.network import Network
 from deltarule.optimizers import Optimizer
 
 __all__ = [
-    "Checked", "Draft", "constants_text", "drawn", "equations_of", "products", "products_back", "shape_of", "symbol",
+    "Checked", "Draft", "constants_text", "drawn", "equations_of", "placed", "products", "products_back", "shape_of",
+    "symbol",
 ]  # fmt: skip
 
 MOST_LAYERS, ENDS = 12, 4  # of more layers the first and the last few are written out
@@ -77,15 +78,11 @@ class Draft:
 
     def equation(self, stage: int, found: Checked) -> None:
         """A layer's formula, with the words that lead to it."""
-        place, e = Place.of(self.numbers.net, stage), found.equation
+        e = placed(found.equation, Place.of(self.numbers.net, stage), self.layers[stage - 1])
         if e.words:
-            lead = [Math(at_layer(part.latex, place)) if isinstance(part, Math) else part for part in words(e.words)]
-            self.blocks.append(Paragraph(tuple(lead)))
-        own = constants_text(self.layers[stage - 1].f) if e.name in ("activation", "state") else ""
-        shapes = "; ".join(filter(None, [e.shapes, own]))
-        latex = at_layer(e.latex, place)
-        lines = latex.split(r", \quad ") if len(latex) > LONGEST_LINE else [latex]
-        self.formula(*lines, shapes=shapes, verdict=found.verdict)
+            self.blocks.append(Paragraph(e.words))
+        shapes = "; ".join(filter(None, [found.equation.shapes, e.constants]))
+        self.formula(*e.lines, shapes=shapes, verdict=found.verdict)
 
     # Layers, one after the other
 
@@ -129,6 +126,22 @@ class Draft:
         for e in equations_of(layer, self.net.shapes[stage - 1]):
             if wanted(e):
                 yield Checked(e, self.numbers.check(stage, e))
+
+
+class Placed(NamedTuple):
+    """A layer's equation at its place: the words that lead to it, its lines, and the constants in it."""
+
+    words: Words
+    lines: list[str]
+    constants: str
+
+
+def placed(e: Equation, place: Place, layer: Layer) -> Placed:
+    """With the layer's number at its symbols; a long one in several lines."""
+    lead = [Math(at_layer(part.latex, place)) if isinstance(part, Math) else part for part in words(e.words)]
+    latex = at_layer(e.latex, place)
+    lines = latex.split(r", \quad ") if len(latex) > LONGEST_LINE else [latex]
+    return Placed(tuple(lead), lines, constants_text(layer.f) if e.name in ("activation", "state") else "")
 
 
 def constants_text(thing: Any) -> str:

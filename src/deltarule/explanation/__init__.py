@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from deltarule.engines import textbook
 from deltarule.errors import HyperparameterError, ShapeError
 from deltarule.explanation.html import page
 from deltarule.explanation.told import named, told
@@ -119,7 +118,5 @@ def explain(
     plain.preprocessing = None  # the row is prepared
     tr = trace(plain, rows[0], targets[0], weight_decay=weight_decay, dropout=dropout, seed=seed, step=step)
     names = named(net, tr, classes, columns)
-    T = textbook.steps_of(plain, rows)
-    masks = textbook.dropout_masks(plain, seed, step, np.arange(1), np.float64, T) if dropout else {}
-    story = told(net, tr, rule, eta, weight_decay, masks=masks, seed=seed, health=health)
+    story = told(net, tr, rule, eta, weight_decay, seed=seed, health=health)
     return Explanation(story | {"names": names})

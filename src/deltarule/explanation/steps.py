@@ -13,21 +13,19 @@ from typing import Any
 import numpy as np
 
 from deltarule.data import Preprocessing
-from deltarule.derivation.document import Math, words
-from deltarule.derivation.draft import constants_text, equations_of, symbol
+from deltarule.derivation.document import Math, Words
+from deltarule.derivation.draft import constants_text, equations_of, placed, symbol
 from deltarule.derivation.forms.mathml import math
 from deltarule.derivation.forms.plain import plain
 from deltarule.derivation.symbols import Place, at_layer, at_step
 from deltarule.explanation.story import acts
 from deltarule.layers import RNN, Conv, Dense, Dropout, Layer, MaxPool, MeanPool, Subsample
-from deltarule.layers.base import Equation
 from deltarule.layers.tokens import are_tokens
 from deltarule.optimizers import Optimizer
 from deltarule.trace import Trace
 
 __all__ = ["Steps"]
 
-LONGEST_LINE = 160  # signs of LaTeX in one line
 LEFT_TO_DERIVE = ("unrolled", "product", "rot180", "kron")  # other ways to write what stands there already
 
 Step = dict[str, Any]
@@ -303,18 +301,9 @@ class Steps:
                     and (wanted or e.name in ("margin", "first state"))
                     and e.name not in LEFT_TO_DERIVE
                 ):
-                    own = constants_text(layer.f) if e.name in ("activation", "state") else ""
-                    found += self._written(e, place, own)
+                    said, lines, own = placed(e, place, layer)
+                    found += _formulas(lines, e.name, said, own)
         return found
-
-    def _written(self, e: Equation, place: Place, own: str) -> list[Mapping[str, Any]]:
-        latex = at_layer(e.latex, place)
-        said = [
-            {"mathml": math(at_layer(part.latex, place), "inline")} if isinstance(part, Math) else part
-            for part in words(e.words)
-        ]
-        lines = latex.split(r", \quad ") if len(latex) > LONGEST_LINE else [latex]
-        return _formulas(lines, e.name, [*said], own)
 
     def _of_output(self, *gives: str) -> list[Mapping[str, Any]]:
         """The cost's formulas, and those of δ⁽ᴸ⁾."""
@@ -327,7 +316,7 @@ class Steps:
                 continue
             own = constants_text(output.cost) if e.name == "cost" else ""
             latex = at_layer(at_step(e.latex) if self.every else e.latex, place)
-            found += _formulas([latex], e.name, [], own)
+            found += _formulas([latex], e.name, (), own)
         return found
 
 
@@ -339,10 +328,11 @@ def _step(
             "words": says, "check": check}  # fmt: skip
 
 
-def _formulas(lines: list[str], name: str, said: Any = (), own: str = "") -> list[Mapping[str, Any]]:
+def _formulas(lines: list[str], name: str, said: Words = (), own: str = "") -> list[Mapping[str, Any]]:
     """One formula in some lines: MathML, the same as plain text, the words before it, the constants behind it."""
+    lead = [{"mathml": math(part.latex, "inline")} if isinstance(part, Math) else part for part in said]
     return [
-        {"name": name, "mathml": math(line, "block"), "text": plain(line), "words": list(said) if k == 0 else [],
+        {"name": name, "mathml": math(line, "block"), "text": plain(line), "words": lead if k == 0 else [],
          "constants": own if k == len(lines) - 1 else ""}
         for k, line in enumerate(lines)
     ]  # fmt: skip

@@ -31,7 +31,7 @@ from deltarule.layers.tokens import are_tokens
 from deltarule.optimizers import Optimizer
 from deltarule.trace import LayerTrace, Trace
 
-__all__ = ["arrays_of", "constants_of", "encoded", "layers_of", "parameters_after"]
+__all__ = ["acts", "arrays_of", "constants_of", "encoded", "layers_of", "parameters_after"]
 
 KINDS = {Dense: "dense", Conv: "conv", MeanPool: "meanpool", MaxPool: "maxpool", Subsample: "subsample", RNN: "rnn",
          Dropout: "dropout"}  # fmt: skip
@@ -90,7 +90,7 @@ def acts(layer: Layer) -> bool:
     return isinstance(layer, Weighted) or not isinstance(layer.f, Identity)
 
 
-def parameters_after(tr: Trace, optimizer: Optimizer, eta: float, weight_decay: float) -> Array:
+def parameters_after(tr: Trace, optimizer: Optimizer, eta: float) -> Array:
     """θ after one update, the optimiser's first."""
     net, theta = tr.net, tr.theta
     g = net.join([layer.gradients for layer in tr], theta)

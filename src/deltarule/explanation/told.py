@@ -27,13 +27,14 @@ LONGEST_NAME = 200  # signs
 
 
 def told(
-    net: Network, tr: Trace, rule: Optimizer, eta: float, weight_decay: float, *, masks: dict[int, Any], seed: int,
+    net: Network, tr: Trace, rule: Optimizer, eta: float, weight_decay: float, *, seed: int,
     health: tuple[Any, Any] | None,
 ) -> dict[str, Any]:  # fmt: skip
     """The whole story but for names: of a trace in float64 of the network's one row."""
     steps = Steps(tr, rule, eta, weight_decay, net.preprocessing)
+    masks = {layer.stage: layer.mask.reshape(1, -1) for layer in tr if layer.mask is not None}
     settings: dict[str, Any] = {"weight_decay": weight_decay, "masks": masks}
-    arrays, after = arrays_of(tr), parameters_after(tr, rule, eta, weight_decay)
+    arrays, after = arrays_of(tr), parameters_after(tr, rule, eta)
     if not ours(rule):  # the page does not know how to compute it
         arrays |= {f"{s.key}.new": after[s.start : s.stop].reshape(s.shape) for s in tr.net.slots}
     with np.errstate(all="ignore"):

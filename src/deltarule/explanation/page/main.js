@@ -76,12 +76,7 @@ const hint = [
 ];
 document.body.append(
   element("header", {}, element("h1", {}, story.network), sum, wrong, element("p", { class: "about" }, hint.join(" "))),
-  element(
-    "div",
-    { class: "columns" },
-    steps.list,
-    element("main", {}, head, stage, ...(question ? [question.element] : []), ...[health(story)].filter(Boolean)),
-  ),
+  element("div", { class: "columns" }, steps.list, element("main", {}, head, stage, question?.element, health(story))),
   live,
 );
 document.addEventListener("keydown", (event) => event.key === "Escape" && shown?.release());

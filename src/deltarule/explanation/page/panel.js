@@ -36,7 +36,7 @@ export function panel(story, step, say) {
   }
 
   if (shown.length > OPEN_AT_ONCE) arrays.append(...folded(story, step, shown, build));
-  else arrays.append(...together(step, shown, build));
+  else arrays.append(...together(story, step, shown, build));
 
   function pin(name, index) {
     pinned = null;
@@ -98,12 +98,12 @@ export function panel(story, step, say) {
 }
 
 /** A step's arrays; of an update every parameter, its gradient and what becomes of it in a line of their own. */
-function together(step, shown, build) {
+function together(story, step, shown, build) {
   if (step.phase !== "update") return shown.map(build);
   const lines = new Map();
   for (const one of shown) {
     const { stage, own } = parts(one.array);
-    const key = `${stage}.${own.startsWith("d") ? own.slice(1) : own}`;
+    const key = `${stage}.${story.layer(stage).parameters.includes(own) ? own : own.slice(1)}`;
     lines.set(key, [...(lines.get(key) ?? []), one]);
   }
   return [...lines.values()].map((line) => element("div", { class: "line-of-arrays" }, ...line.map(build)));
@@ -118,7 +118,8 @@ function folded(story, step, shown, build) {
   }
   return [...layers].map(([stage, own], k) => {
     const inside = element("div", { class: "arrays" });
-    const unfold = () => details.open && !inside.childElementCount && inside.append(...together(step, own, build));
+    const unfold = () =>
+      details.open && !inside.childElementCount && inside.append(...together(story, step, own, build));
     const details = element(
       "details",
       { toggle: unfold, open: k === 0 },

@@ -54,13 +54,8 @@ export function stepper(steps, onStep) {
     links[k].setAttribute("aria-current", "step");
     choice.value = String(k);
     count.textContent = `${k + 1} of ${steps.length}`;
-    for (const [one, ends] of [
-      [first, k === 0],
-      [back, k === 0],
-      [on, k === steps.length - 1],
-      [last, k === steps.length - 1],
-    ])
-      one.disabled = ends;
+    first.disabled = back.disabled = k === 0;
+    on.disabled = last.disabled = k === steps.length - 1;
     remember(steps[k].id);
     onStep(steps[k]);
     if (timer !== null && k === steps.length - 1) stop();

@@ -7,7 +7,7 @@ import { cellText } from "./cells.js";
 import { onPaper } from "./colours.js";
 import { HIGHEST, plane } from "./plane.js";
 import { paint } from "./paint.js";
-import { moved, named, whereabouts } from "./tiles.js";
+import { named, onKeys, whereabouts } from "./tiles.js";
 
 const PAGE = 640; // pixels across a printed page
 const PROPERTIES = ["paper", "faint", "accent", "from", "result"];
@@ -138,16 +138,7 @@ export function heat(array, arrangement, name, pointing) {
     tell(k);
     pointing.pick(k);
   });
-  scroller.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const at = cursor ?? arrangement.tiles[0].base;
-    const next = moved(arrangement, where, at, event.key);
-    if (event.key === "Enter") pointing.pick(at);
-    else if (next !== null) go(next);
-    else return;
-    event.preventDefault();
-    event.stopPropagation();
-  });
+  onKeys(scroller, arrangement, where, { at: () => cursor ?? arrangement.tiles[0].base, go, pick: pointing.pick });
   queueMicrotask(lay); // once it is on the page; paper does not wait for an observer
   new ResizeObserver(() => body.clientWidth !== width && lay()).observe(body);
 

@@ -3,7 +3,7 @@
 
 import { element } from "../dom.js";
 import { cellText } from "./cells.js";
-import { moved, sign, titled, whereabouts } from "./tiles.js";
+import { onKeys, sign, titled, whereabouts } from "./tiles.js";
 
 /** A heading cell: a number or a name; long names are cut by the style sheet and whole in the title. */
 function heading(scope, text) {
@@ -103,15 +103,7 @@ export function tables(story, array, arrangement, name, pointing) {
     go(k, true);
     pointing.pick(k);
   });
-  scroller.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const next = moved(arrangement, where, cursor, event.key);
-    if (event.key === "Enter") pointing.pick(cursor);
-    else if (next !== null) go(next);
-    else return;
-    event.preventDefault();
-    event.stopPropagation();
-  });
+  onKeys(scroller, arrangement, where, { at: () => cursor, go, pick: pointing.pick });
 
   const lit = (sort) => `view-${sort}`;
   const clear = (sort) => {

@@ -101,7 +101,7 @@ export function whereabouts({ tiles }) {
 const STEPS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
 
 /** Where a key moves from entry k: within the tile, past its edge to the next or the last one; null for another key. */
-export function moved({ tiles, size }, where, k, key) {
+function moved({ tiles, size }, where, k, key) {
   const { tile: i, row, column } = where(k);
   const { base, rows, columns } = tiles[i];
   const at = (r, c, tile = tiles[i]) =>
@@ -114,6 +114,19 @@ export function moved({ tiles, size }, where, k, key) {
   const next = tiles[i + (r < 0 || c < 0 ? -1 : 1)];
   if (!next) return k;
   return at(r < 0 ? next.rows - 1 : r >= rows ? 0 : r, c < 0 ? next.columns - 1 : c >= columns ? 0 : c, next);
+}
+
+/** The keys of a view: the arrows, Home and End go to another entry, Enter picks the one that `at()` says. */
+export function onKeys(element, arrangement, where, { at, go, pick }) {
+  element.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const next = moved(arrangement, where, at(), event.key);
+    if (event.key === "Enter") pick(at());
+    else if (next !== null) go(next);
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  });
 }
 
 /** A tile in words: "map 2", "kernel 3←1". */
